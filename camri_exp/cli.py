@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
-from omegaconf import DictConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from camri_exp.errors import UserError
@@ -21,8 +22,20 @@ PACKAGE = Path(__file__).resolve().parent
 CONFIGS = next(path for path in (PACKAGE / "configs", PACKAGE.parent / "configs") if path.is_dir())
 
 
+def register_resolvers() -> None:
+    """The two functions that configs use: ``camri.first`` (the first value given) and ``camri.times`` (a product)."""
+    OmegaConf.register_new_resolver("camri.first", lambda *values: next(v for v in values if v), replace=True)
+    OmegaConf.register_new_resolver("camri.times", lambda a, b: a * b, replace=True)
+
+
+def fail(message: object) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
 def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Make a command of a function of the composed config ``configs/<config_name>.yaml``."""
+    register_resolvers()
 
     def decorate(function: Callable[[DictConfig], Any]) -> Callable[[], None]:
         @wraps(function)
@@ -32,9 +45,26 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
             except (UserError, OmegaConfBaseException) as error:
                 if os.environ.get("HYDRA_FULL_ERROR") == "1":
                     raise
-                print(f"error: {error}", file=sys.stderr)
-                sys.exit(1)
+                fail(error)
 
         return hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(run)
 
     return decorate
+
+
+class WritableOutput(Callback):
+    """Hydra makes the run's folder before any code of ours runs; this turns its traceback into one line."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        self._make(config.hydra.run.dir)
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        self._make(config.hydra.sweep.dir)
+
+    def _make(self, folder: str) -> None:
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            (Path(folder) / ".writable").touch()
+            (Path(folder) / ".writable").unlink(missing_ok=True)
+        except OSError as error:
+            fail(f"the results cannot be written to {folder}: {error.strerror}. Give another folder: hydra.run.dir=DIR")
