@@ -1,0 +1,218 @@
+"""Images to features: any timm backbone, and two small CNNs registered with timm.
+
+``create`` is the one entrance; it returns the backbone and the number of features that a dry forward gives
+(timm's ``num_features`` is not always what comes out).
+"""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.models import register_model
+from torch import Tensor, nn
+
+from camri_exp.errors import UserError, nearest
+
+
+def create(
+    name: str,
+    channels: int,
+    image_size: int,
+    *,
+    width: float = 1.0,
+    pretrained: bool = False,
+    weights: str | None = None,
+    embedding: int | None = None,
+    small_stem: bool = False,
+) -> tuple[nn.Module, int]:
+    """A backbone ``(N, channels, image_size, image_size) -> (N, D)`` and D.
+
+    Args:
+        name: any of timm's names, ``camri_cnn`` or ``small_cnn``.
+        width: multiplies the channels of the two CNNs of this project.
+        pretrained: timm's weights, downloaded.
+        weights: a file of weights instead: a state dict (.pth, .safetensors) or a checkpoint of this project.
+        embedding: adds a linear layer to so many features.
+        small_stem: the ResNet family on small pictures: 3x3 convolution with stride 1, no max-pooling.
+
+    Raises:
+        UserError: an unknown name, weights that are not to be had or do not fit, an image size the model cannot take.
+    """
+    backbone = _timm_model(name, channels, image_size, width, pretrained)
+    if small_stem:
+        _shrink_stem(backbone, name)
+    if weights is not None:
+        load_weights(backbone, weights)
+    features = _dry_forward(backbone, name, channels, image_size)
+    if embedding is not None:
+        return nn.Sequential(backbone, nn.Linear(features, embedding)), embedding
+    return backbone, features
+
+
+def _timm_model(name: str, channels: int, image_size: int, width: float, pretrained: bool) -> nn.Module:
+    if not timm.is_model(name):
+        raise UserError(f"model.name={name}: timm has no such model.{nearest(name, timm.list_models())}")
+    options: dict[str, Any] = {}
+    if "width" in inspect.signature(timm.model_entrypoint(name)).parameters:
+        options["width"] = width
+    elif width != 1:
+        raise UserError(f"model.width={width}: {name} comes in one width only. Leave it at 1, or take camri_cnn.")
+    if timm.get_pretrained_cfg_value(name, "fixed_input_size"):
+        options["img_size"] = image_size
+    if pretrained and not timm.models.is_model_pretrained(name):
+        raise UserError(f"model.pretrained=true: {name} has no pretrained weights. Leave it out, or give model.weights=FILE.")
+    try:
+        return timm.create_model(name, pretrained=pretrained, in_chans=channels, num_classes=0, **options)
+    except Exception as error:  # whatever timm or the hub raises, the user reads one line of it
+        if pretrained:
+            raise UserError(
+                f"model.pretrained=true: the weights of {name} could not be had ({_first_line(error)}).\n"
+                "Without a network, give a file that holds them: model.weights=FILE"
+            ) from error
+        raise UserError(f"model.name={name} cannot be built for {image_size} x {image_size} pictures: {_first_line(error)}") from error
+
+
+def _dry_forward(backbone: nn.Module, name: str, channels: int, image_size: int) -> int:
+    training = backbone.training
+    try:
+        with torch.no_grad():
+            features = backbone.eval()(torch.zeros(1, channels, image_size, image_size))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise UserError(
+            f"{name} cannot take {image_size} x {image_size} pictures: {_first_line(error)}. "
+            "Give a larger data.image_size, or another model."
+        ) from error
+    backbone.train(training)
+    return features.shape[1]
+
+
+def _shrink_stem(backbone: nn.Module, name: str) -> None:
+    stem = getattr(backbone, "conv1", None)
+    first = stem[0] if isinstance(stem, nn.Sequential) else stem
+    if not isinstance(first, nn.Conv2d) or not hasattr(backbone, "maxpool"):
+        raise UserError(f"model.small_stem=true is for the ResNet family; {name} has no such stem. Leave it out.")
+    conv = nn.Conv2d(first.in_channels, first.out_channels, 3, stride=1, padding=1, bias=first.bias is not None)
+    middle = (first.kernel_size[0] - 3) // 2
+    with torch.no_grad():  # pretrained weights survive as the middle of the larger kernel
+        conv.weight.copy_(first.weight[:, :, middle : middle + 3, middle : middle + 3])
+    if isinstance(stem, nn.Sequential):
+        stem[0] = conv
+    else:
+        backbone.conv1 = conv
+    backbone.maxpool = nn.Identity()
+
+
+def load_weights(backbone: nn.Module, path: str) -> None:
+    """Fill ``backbone`` from a file; classifier weights in it are left out, everything else must fit.
+
+    Raises:
+        UserError: no such file, not a file of weights, or weights of another architecture.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"model.weights={path}: there is no such file.")
+    try:
+        found = timm.models.load_state_dict(path, use_ema=False, weights_only=True)
+    except Exception as error:  # torch and safetensors each have their own ways to say no
+        raise UserError(f"model.weights={path} is not a file of weights: {_first_line(error)}") from error
+    found = {key.removeprefix("backbone."): value for key, value in found.items()}
+    wanted = backbone.state_dict()
+    first = getattr(backbone, "pretrained_cfg", {}).get("first_conv")
+    key = f"{first}.weight"
+    if key in found and key in wanted and found[key].shape[1] != wanted[key].shape[1]:
+        found[key] = timm.models.adapt_input_conv(wanted[key].shape[1], found[key])
+    wrong = [key for key, value in wanted.items() if key not in found or found[key].shape != value.shape]
+    if wrong:
+        raise UserError(
+            f"model.weights={path} does not fit: {len(wrong)} of {len(wanted)} tensors are missing or of another shape "
+            f"(first: {wrong[0]}). Give weights of the same architecture."
+        )
+    backbone.load_state_dict({key: found[key] for key in wanted})
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _scaled(channels: int, width: float) -> int:
+    return max(8, round(channels * width / 8) * 8)
+
+
+class CamriCNN(nn.Module):
+    """The CNN of the CAMRI paper's code for CIFAR-10: (N, C, H, W) -> (N, 512 * width).
+
+    3x3 same convolutions with ReLU: 64, 64, BN, 64, pool, dropout | 128, 128, BN, 128, pool, dropout |
+    256, 256, BN, 256, 256, 256, BN | 512, 512, global average, linear 512. No ReLU after the last layer: the feature
+    may point anywhere. Keras's initialisation (Glorot for convolutions, He for the embedding), as the authors have it.
+    """
+
+    blocks = ((64, 64, "norm", 64, "pool"), (128, 128, "norm", 128, "pool"), (256, 256, "norm", 256, 256, 256, "norm"), (512, 512))
+
+    def __init__(self, in_chans: int = 3, width: float = 1.0, dropout: float = 0.25) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = in_chans
+        for step in (step for block in self.blocks for step in block):
+            if step == "norm":
+                layers.append(nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01))
+            elif step == "pool":
+                layers += [nn.MaxPool2d(2), nn.Dropout(dropout)]
+            else:
+                scaled = _scaled(int(step), width)
+                layers += [nn.Conv2d(channels, scaled, 3, padding=1), nn.ReLU(inplace=True)]
+                channels = scaled
+        self.layers = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.embedding = nn.Linear(channels, channels)
+        self.num_features = channels
+        self.apply(_keras_init)
+        nn.init.kaiming_normal_(self.embedding.weight)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.embedding(self.pool(self.layers(images)).flatten(1))
+
+
+def _keras_init(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+class SmallCNN(nn.Module):
+    """Five 3x3 convolutions with batch norm and ReLU, 16 to 128 channels: (N, C, H, W) -> (N, 128 * width).
+
+    Made for two CPU cores: most of its arithmetic runs at half and a quarter of the resolution.
+    """
+
+    def __init__(self, in_chans: int = 3, width: float = 1.0) -> None:
+        super().__init__()
+        block = _conv_norm_relu
+        w16, w32, w64, w128 = (_scaled(c, width) for c in (16, 32, 64, 128))
+        self.layers = nn.Sequential(
+            block(in_chans, w16), block(w16, w32), nn.MaxPool2d(2),
+            block(w32, w64), block(w64, w64), nn.MaxPool2d(2),
+            block(w64, w128),
+        )  # fmt: skip
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.num_features = w128
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.pool(self.layers(images)).flatten(1)
+
+
+def _conv_norm_relu(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+@register_model
+def camri_cnn(pretrained: bool = False, in_chans: int = 3, width: float = 1.0, dropout: float = 0.25, **_: Any) -> CamriCNN:
+    return CamriCNN(in_chans, width, dropout)
+
+
+@register_model
+def small_cnn(pretrained: bool = False, in_chans: int = 3, width: float = 1.0, **_: Any) -> SmallCNN:
+    return SmallCNN(in_chans, width)
