@@ -1,0 +1,207 @@
+"""Config to objects. A part receives what its signature names: a loss that takes ``class_counts`` gets them."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import nn
+
+from camri_exp import backbones, important
+from camri_exp.classifier import Classifier
+from camri_exp.cli import register_resolvers
+from camri_exp.errors import UserError
+
+# Keys that tell the user or the frame something and are no argument of the object.
+LABELS = ("name", "important_class")
+
+
+def part(node: DictConfig, where: str, **context: Any) -> Any:
+    """Build ``node``, handing over those of ``context`` that its target's signature names and the config leaves open.
+
+    Raises:
+        UserError: the object refused its arguments; the message is the object's own.
+    """
+    settings = {key: value for key, value in node.items() if key not in LABELS}
+    target = get_object(settings.pop("_target_"))
+    names = inspect.signature(target).parameters
+    extra = {key: value for key, value in context.items() if key in names and settings.get(key) is None}
+    # Only nested nodes go through Hydra: it would copy the objects in `extra`.
+    settings = instantiate({key: value for key, value in settings.items() if key not in extra}, _convert_="all")
+    try:
+        return target(**settings, **extra)
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def datamodule(cfg: DictConfig) -> Any:
+    """The data module of ``cfg.data``, not yet set up."""
+    return part(cfg.data, "data", seed=cfg.seed)
+
+
+def classifier(cfg: DictConfig, data: Any, important_class: list[int]) -> Classifier:
+    """Backbone, head and loss for ``data``, which has class_names, class_counts, channels, image_size, mean and std."""
+    model = OmegaConf.to_container(cfg.model, resolve=True)
+    assert isinstance(model, dict)
+    freeze_epochs, channels_last, compiled = (model.pop(key) for key in ("freeze_epochs", "channels_last", "compile"))
+    backbone, features = backbones.create(channels=data.channels, image_size=data.image_size, **model)
+    head = part(cfg.head, "head", in_features=features, num_classes=len(data.class_names))
+    loss = part(
+        cfg.loss,
+        f"loss={cfg.loss.name}",
+        num_classes=len(data.class_names),
+        important_class=important_class,
+        class_counts=list(data.class_counts),
+    )
+    _check_pair(head, loss, cfg)
+    if compiled:
+        backbone.compile()
+    return Classifier(
+        backbone,
+        head,
+        loss,
+        class_names=list(data.class_names),
+        important_class=important_class,
+        optimizer=lambda parameters: part(cfg.optimizer, "optimizer", params=parameters),
+        # torch's schedules call their length by three names.
+        scheduler=lambda optimizer, steps: part(
+            cfg.scheduler, "scheduler", optimizer=optimizer, total_steps=steps, T_max=steps, total_iters=steps
+        ),
+        freeze_epochs=freeze_epochs,
+        channels_last=channels_last,
+        about=_about(cfg, data, important_class),
+    )
+
+
+def resolve_important(cfg: DictConfig, data: Any) -> list[int]:
+    """Ids of the important classes: ``important_class``, or where that is null the data set's default."""
+    chosen = cfg.important_class if cfg.important_class is not None else cfg.data.get("important_class")
+    if OmegaConf.is_list(chosen):
+        chosen = list(chosen)
+    return important.resolve(chosen, data.class_names, cfg.data.name)
+
+
+def _check_pair(head: nn.Module, loss: nn.Module, cfg: DictConfig) -> None:
+    given, wanted = getattr(head, "scores", None), getattr(loss, "scores", None)
+    if given != wanted:
+        raise UserError(
+            f"loss={cfg.loss.name} works on {wanted} scores, but {type(head).__name__} gives {given} scores. "
+            "Leave the head out: every loss selects its own."
+        )
+
+
+def _about(cfg: DictConfig, data: Any, important_class: list[int]) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "data": cfg.data.name,
+        "loss": cfg.loss.name,
+        "model": cfg.model.name,
+        "class_names": list(data.class_names),
+        "class_counts": [int(count) for count in data.class_counts],
+        "important_class": list(important_class),
+        "channels": int(data.channels),
+        "image_size": int(data.image_size),
+        "mean": [float(value) for value in data.mean],
+        "std": [float(value) for value in data.std],
+    }
+
+
+def tellers(cfg: DictConfig, run_dir: Path) -> list[Any]:
+    """The loggers and callbacks of the logger group."""
+    config = OmegaConf.to_container(cfg, resolve=True)
+    nodes = (cfg.logger or {}).values()
+    return [part(node, "logger", config=config, run_dir=str(run_dir)) for node in nodes if node]
+
+
+def callbacks(cfg: DictConfig, run_dir: Path) -> list[Callback]:
+    """The callbacks of the callbacks group; checkpoints go into the run's folder."""
+    return [part(node, "callbacks", dirpath=str(run_dir / "checkpoints")) for node in cfg.callbacks.values() if node]
+
+
+def trainer(cfg: DictConfig, run_dir: Path, callbacks: list[Callback], tellers: list[Any]) -> pl.Trainer:
+    """The Lightning trainer of ``cfg.trainer`` with these callbacks and loggers."""
+    if cfg.trainer.max_epochs is not None and cfg.trainer.max_epochs < 1:
+        raise UserError(f"trainer.max_epochs={cfg.trainer.max_epochs}: there is nothing to train. Give at least 1.")
+    return part(
+        cfg.trainer,
+        "trainer",
+        callbacks=callbacks + [teller for teller in tellers if isinstance(teller, Callback)],
+        logger=[teller for teller in tellers if isinstance(teller, Logger)],
+        default_root_dir=str(run_dir),
+    )
+
+
+class About:
+    """What a checkpoint says of the data it was trained on; stands in for the data module where there is none."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.class_names: list[str] = values["class_names"]
+        self.class_counts: list[int] = values["class_counts"]
+        self.channels: int = values["channels"]
+        self.image_size: int = values["image_size"]
+        self.mean, self.std = tuple(values["mean"]), tuple(values["std"])
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint of this project, as plain values and tensors.
+
+    Raises:
+        UserError: no such file, a file that holds code or anything else but tensors and plain values, or a checkpoint of
+            another program.
+    """
+    if not path.is_file():
+        raise UserError(f"checkpoint={path}: there is no such file.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch errors: all mean that this file is not to be trusted
+        raise UserError(
+            f"checkpoint={path} was refused: it is damaged, or holds more than tensors and plain values. "
+            "Give a checkpoint that camri_exp.train wrote."
+        ) from error
+    if not isinstance(checkpoint, dict) or "camri_exp" not in checkpoint:
+        raise UserError(f"checkpoint={path} is not a checkpoint of camri_exp. To start from its weights: model.weights={path}")
+    return checkpoint
+
+
+def load(path: str | Path) -> tuple[DictConfig, Classifier, dict[str, Any]]:
+    """Config, classifier in evaluation mode on the CPU, and the ``about`` of a checkpoint; needs no data set.
+
+    The config is the ``config.yaml`` of the run's folder, one above ``checkpoints/``.
+    """
+    path = Path(path)
+    checkpoint = read_checkpoint(path)
+    config = next((folder / "config.yaml" for folder in path.resolve().parents[:2] if (folder / "config.yaml").is_file()), None)
+    if config is None:
+        raise UserError(f"{path} has no config.yaml beside its folder. Keep a run's folder together.")
+    register_resolvers()
+    cfg, about = OmegaConf.load(config), checkpoint["camri_exp"]
+    assert isinstance(cfg, DictConfig)
+    cfg.model |= {"pretrained": False, "weights": None, "compile": False}
+    model = classifier(cfg, About(about), about["important_class"])
+    load_state(model, checkpoint, str(path))
+    return cfg, model.eval(), about
+
+
+def load_state(model: Classifier, checkpoint: dict[str, Any], path: str) -> None:
+    """Fill ``model`` from ``checkpoint``.
+
+    Raises:
+        UserError: a checkpoint of other classes or another architecture.
+    """
+    names = checkpoint["camri_exp"]["class_names"]
+    if names != model.class_names:
+        raise UserError(
+            f"{path} was trained on {len(names)} classes ({', '.join(names[:3])}, …), this data has "
+            f"{len(model.class_names)} ({', '.join(model.class_names[:3])}, …). Give the data that it was trained on."
+        )
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit the model of this config: {str(error).splitlines()[-1].strip()}") from error

@@ -1,0 +1,51 @@
+"""Numbers from one confusion matrix: the same whether an epoch ran in one batch, in many, or on many processes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def recall(confusion: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Recall a class, (K,): ``C[k, k] / sum_j C[k, j]`` for ``C[target, prediction]``; NaN for a class without images."""
+    return _ratio(np.diag(confusion), confusion.sum(axis=1))
+
+
+def precision(confusion: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Precision a class, (K,): ``C[k, k] / sum_i C[i, k]``; NaN for a class that is never predicted."""
+    return _ratio(np.diag(confusion), confusion.sum(axis=0))
+
+
+def accuracy(confusion: npt.NDArray[Any]) -> float:
+    """Share of the images on the diagonal; NaN without images."""
+    return float(_ratio(np.trace(confusion), confusion.sum()))
+
+
+def summarize(confusion: npt.NDArray[Any], important: Sequence[int], class_names: Sequence[str]) -> dict[str, Any]:
+    """The metrics of ``result.json`` from a confusion matrix.
+
+    Args:
+        confusion: (K, K) counts, rows the true class, columns the predicted one.
+        important: ids of the important classes; their recalls and precisions are averaged.
+        class_names: K names.
+
+    Returns:
+        ``accuracy``, ``recall_important``, ``precision_important``, ``macro_recall`` and ``recall`` (a name each).
+        What does not exist (recall of a class without images) is NaN; macro recall averages over the classes that
+        have images. The important class's precision is 0 when it is never predicted, as scikit-learn has it.
+    """
+    recalls, precisions = recall(confusion), np.nan_to_num(precision(confusion))
+    important = list(important)
+    return {
+        "accuracy": accuracy(confusion),
+        "recall_important": float(recalls[important].mean()),
+        "precision_important": float(precisions[important].mean()),
+        "macro_recall": float(np.nanmean(recalls)) if np.isfinite(recalls).any() else float("nan"),
+        "recall": {name: float(value) for name, value in zip(class_names, recalls, strict=True)},
+    }
+
+
+def _ratio(part: Any, whole: Any) -> Any:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.true_divide(part, whole)
