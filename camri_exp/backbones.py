@@ -62,7 +62,9 @@ def _timm_model(name: str, channels: int, image_size: int, width: float, pretrai
     if timm.get_pretrained_cfg_value(name, "fixed_input_size"):
         options["img_size"] = image_size
     if pretrained and not timm.models.is_model_pretrained(name):
-        raise UserError(f"model.pretrained=true: {name} has no pretrained weights. Leave it out, or give model.weights=FILE.")
+        raise UserError(
+            f"model.pretrained=true: {name} has no pretrained weights. Leave it out, or give model.weights=FILE."
+        )
     try:
         return timm.create_model(name, pretrained=pretrained, in_chans=channels, num_classes=0, **options)
     except Exception as error:  # whatever timm or the hub raises, the user reads one line of it
@@ -71,7 +73,9 @@ def _timm_model(name: str, channels: int, image_size: int, width: float, pretrai
                 f"model.pretrained=true: the weights of {name} could not be had ({_first_line(error)}).\n"
                 "Without a network, give a file that holds them: model.weights=FILE"
             ) from error
-        raise UserError(f"model.name={name} cannot be built for {image_size} x {image_size} pictures: {_first_line(error)}") from error
+        raise UserError(
+            f"model.name={name} cannot be built for {image_size} x {image_size} pictures: {_first_line(error)}"
+        ) from error
 
 
 def _dry_forward(backbone: nn.Module, name: str, channels: int, image_size: int) -> int:
@@ -147,7 +151,12 @@ class CamriCNN(nn.Module):
     may point anywhere. Keras's initialisation (Glorot for convolutions, He for the embedding), as the authors have it.
     """
 
-    blocks = ((64, 64, "norm", 64, "pool"), (128, 128, "norm", 128, "pool"), (256, 256, "norm", 256, 256, 256, "norm"), (512, 512))
+    blocks = (
+        (64, 64, "norm", 64, "pool"),
+        (128, 128, "norm", 128, "pool"),
+        (256, 256, "norm", 256, 256, 256, "norm"),
+        (512, 512),
+    )
 
     def __init__(self, in_chans: int = 3, width: float = 1.0, dropout: float = 0.25) -> None:
         super().__init__()
@@ -209,7 +218,9 @@ def _conv_norm_relu(inputs: int, outputs: int) -> nn.Sequential:
 
 
 @register_model
-def camri_cnn(pretrained: bool = False, in_chans: int = 3, width: float = 1.0, dropout: float = 0.25, **_: Any) -> CamriCNN:
+def camri_cnn(
+    pretrained: bool = False, in_chans: int = 3, width: float = 1.0, dropout: float = 0.25, **_: Any
+) -> CamriCNN:
     return CamriCNN(in_chans, width, dropout)
 
 

@@ -29,14 +29,16 @@ def part(node: DictConfig, where: str, **context: Any) -> Any:
     Raises:
         UserError: the object refused its arguments; the message is the object's own.
     """
-    settings = {key: value for key, value in node.items() if key not in LABELS}
+    settings = {str(key): value for key, value in node.items() if key not in LABELS}
     target = get_object(settings.pop("_target_"))
     names = inspect.signature(target).parameters
     extra = {key: value for key, value in context.items() if key in names and settings.get(key) is None}
     # Only nested nodes go through Hydra: it would copy the objects in `extra`.
-    settings = instantiate({key: value for key, value in settings.items() if key not in extra}, _convert_="all")
+    arguments: dict[str, Any] = instantiate(
+        {key: value for key, value in settings.items() if key not in extra}, _convert_="all"
+    )
     try:
-        return target(**settings, **extra)
+        return target(**arguments, **extra)
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise UserError(f"{where}: {error}") from error
 
@@ -74,6 +76,7 @@ def classifier(cfg: DictConfig, data: Any, important_class: list[int]) -> Classi
         scheduler=lambda optimizer, steps: part(
             cfg.scheduler, "scheduler", optimizer=optimizer, total_steps=steps, T_max=steps, total_iters=steps
         ),
+        report_every=cfg.trainer.log_every_n_steps,
         freeze_epochs=freeze_epochs,
         channels_last=channels_last,
         about=_about(cfg, data, important_class),
@@ -166,7 +169,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "Give a checkpoint that camri_exp.train wrote."
         ) from error
     if not isinstance(checkpoint, dict) or "camri_exp" not in checkpoint:
-        raise UserError(f"checkpoint={path} is not a checkpoint of camri_exp. To start from its weights: model.weights={path}")
+        raise UserError(
+            f"checkpoint={path} is not a checkpoint of camri_exp. To start from its weights: model.weights={path}"
+        )
     return checkpoint
 
 
@@ -177,7 +182,9 @@ def load(path: str | Path) -> tuple[DictConfig, Classifier, dict[str, Any]]:
     """
     path = Path(path)
     checkpoint = read_checkpoint(path)
-    config = next((folder / "config.yaml" for folder in path.resolve().parents[:2] if (folder / "config.yaml").is_file()), None)
+    config = next(
+        (folder / "config.yaml" for folder in path.resolve().parents[:2] if (folder / "config.yaml").is_file()), None
+    )
     if config is None:
         raise UserError(f"{path} has no config.yaml beside its folder. Keep a run's folder together.")
     register_resolvers()
@@ -204,4 +211,6 @@ def load_state(model: Classifier, checkpoint: dict[str, Any], path: str) -> None
     try:
         model.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
-        raise UserError(f"{path} does not fit the model of this config: {str(error).splitlines()[-1].strip()}") from error
+        raise UserError(
+            f"{path} does not fit the model of this config: {str(error).splitlines()[-1].strip()}"
+        ) from error

@@ -70,11 +70,15 @@ class Predictions(Callback):
         self.splits: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._parts: list[tuple[Tensor, Tensor]] = []
 
-    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
+    def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
-            self._parts.append((outputs.float().cpu(), batch[1].cpu()))
+            self._keep(*args, **kwargs)
 
-    on_test_batch_end = on_validation_batch_end
+    def on_test_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        self._keep(*args, **kwargs)
+
+    def _keep(self, pl_module: pl.LightningModule, outputs: Tensor, batch: Any, *_: Any) -> None:
+        self._parts.append((outputs.float().cpu(), batch[1].cpu()))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
@@ -94,7 +98,7 @@ class Predictions(Callback):
 
     def arrays(self, cosines: bool) -> dict[str, np.ndarray]:
         """The arrays of ``predictions.npz``; angles to the own class where the scores are cosines."""
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for split, (scores, target) in self.splits.items():
             arrays |= {f"{split}_scores": scores, f"{split}_target": target}
             if cosines:

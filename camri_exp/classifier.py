@@ -33,6 +33,7 @@ class Classifier(pl.LightningModule):
         scheduler: makes the learning-rate schedule of (optimizer, total steps); stepped every step.
         freeze_epochs: the first epochs train the head alone.
         channels_last: memory format of images and weights.
+        report_every: steps between two looks at the training loss.
         about: plain values stored in every checkpoint: what prediction needs to know of the data.
     """
 
@@ -48,13 +49,14 @@ class Classifier(pl.LightningModule):
         scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
         freeze_epochs: int = 0,
         channels_last: bool = False,
+        report_every: int = 50,
         about: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.head, self.loss = backbone, head, loss
         self.class_names, self.important_class = class_names, important_class
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.freeze_epochs = freeze_epochs
+        self.freeze_epochs, self.report_every = freeze_epochs, report_every
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.about = dict(about or {})
         self.confusion = MulticlassConfusionMatrix(len(class_names), validate_args=False)
@@ -76,7 +78,7 @@ class Classifier(pl.LightningModule):
         images, target = batch
         loss = self.loss(self(images), target)
         self.meter.add(loss.detach(), len(target))
-        if len(self.meter.pending) >= self.trainer.log_every_n_steps or self.trainer.is_last_batch:
+        if len(self.meter.pending) >= self.report_every or self.trainer.is_last_batch:
             self._report_training(batch_idx)
         return loss
 
@@ -86,9 +88,9 @@ class Classifier(pl.LightningModule):
         for step, loss in enumerate(losses, start=batch_idx + 1 - len(losses)):
             if not math.isfinite(loss):
                 raise UserError(
-                    f"epoch {self.current_epoch}, step {step}: the loss is {loss}. Usual causes: a learning rate that is "
-                    "too high (optimizer.lr), fp16 precision (take bf16-mixed), NaN in loaded weights.\n"
-                    "The state before this epoch is in checkpoints/last.ckpt, if there was one; resume=DIR starts there."
+                    f"epoch {self.current_epoch}, step {step}: the loss is {loss}. Usual causes: a learning rate that is too "
+                    "high (optimizer.lr), fp16 precision (take bf16-mixed), NaN in loaded weights.\n"
+                    "checkpoints/last.ckpt, if written, is the state after the epoch before; resume=DIR starts there."
                 )
         values = {
             "train/loss": math.fsum(losses) / len(losses),

@@ -46,7 +46,7 @@ def finished_result(cfg: DictConfig, run_dir: Path) -> dict[str, Any] | None:
     return result if result["epochs"] >= cfg.trainer.max_epochs else None
 
 
-def _flat(cfg: DictConfig) -> dict[str, Any]:
+def _flat(cfg: Any) -> dict[str, Any]:
     plain = OmegaConf.to_container(cfg, resolve=True)
     found: dict[str, Any] = {}
 

@@ -46,8 +46,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     data.setup("fit")
     important_class = build.resolve_important(cfg, data)
     model = build.classifier(cfg, data, important_class)
-    if rank_zero_only.rank == 0:
-        OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+    rank_zero_only(OmegaConf.save)(cfg, run_dir / "config.yaml", resolve=True)
     tellers, exit_code = build.tellers(cfg, run_dir), 1
     try:
         result = _fit_and_test(cfg, run_dir, data, model, tellers)
@@ -157,7 +156,8 @@ def print_result(result: dict[str, Any], run_dir: Path) -> None:
         "macro recall": "macro_recall",
     }
     width = max(map(len, rows))
-    print(f"\n{result['data']}, loss {result['loss']}, {result['model']}, seed {result['seed']}: {result['epochs']} epochs in {result['fit_seconds']:.0f} s")
+    title = f"{result['data']}, loss {result['loss']}, {result['model']}, seed {result['seed']}"
+    print(f"\n{title}: {result['epochs']} epochs in {result['fit_seconds']:.0f} s")
     print(f"{'':{width}}  validation    test")
     for label, key in rows.items():
         print(f"{label:{width}}  {result['val'][key]:10.4f}  {result['test'][key]:6.4f}")
