@@ -59,7 +59,8 @@ def _timm_model(name: str, channels: int, image_size: int, width: float, pretrai
         options["width"] = width
     elif width != 1:
         raise UserError(f"model.width={width}: {name} comes in one width only. Leave it at 1, or take camri_cnn.")
-    if timm.get_pretrained_cfg_value(name, "fixed_input_size"):
+    pretrained_cfg = timm.get_pretrained_cfg(name)  # None for the two CNNs registered here
+    if pretrained_cfg is not None and pretrained_cfg.fixed_input_size:
         options["img_size"] = image_size
     if pretrained and not timm.models.is_model_pretrained(name):
         raise UserError(

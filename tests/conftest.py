@@ -1,0 +1,78 @@
+"""What tests share: running a command in this process, and finding real data."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Two cores, several test processes: one thread each is the fastest, and makes sums reproducible.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["WANDB_MODE"] = "offline"
+os.environ["WANDB_SILENT"] = "true"
+os.environ.pop("HYDRA_FULL_ERROR", None)
+
+TESTS = Path(__file__).resolve().parent
+QUICK = ("logger=none", "trainer.max_epochs=1", "trainer.enable_progress_bar=false", "trainer.accelerator=cpu")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("CAMRI_DATA"):
+        return
+    skip = pytest.mark.skip(reason="needs real pictures: set CAMRI_DATA to the folder that holds them")
+    for item in items:
+        if "realdata" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of the real data sets; only for tests marked ``realdata``."""
+    return Path(os.environ["CAMRI_DATA"])
+
+
+@dataclass
+class Finished:
+    """A command that ended: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Finished]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Run ``python -m camri_exp.NAME ARGUMENTS`` in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *arguments: object) -> Finished:
+        module = __import__(f"camri_exp.{name}", fromlist=["main"])
+        monkeypatch.setattr(sys, "argv", [f"camri_exp.{name}", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            module.main()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        printed = capsys.readouterr()
+        return Finished(code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def train(command: Command, tmp_path: Path) -> Command:
+    """``train(*overrides, into=NAME)``: one short run on the generated data, its folder ``tmp_path / NAME``."""
+
+    def run(*overrides: object, into: str = "run", data: str = "tiny") -> Finished:
+        return command(
+            "train", f"data={data}", f"hydra.searchpath=[file://{TESTS / 'configs'}]", *QUICK, f"hydra.run.dir={tmp_path / into}",
+            *overrides,
+        )  # fmt: skip
+
+    return run
