@@ -29,8 +29,8 @@ def part(node: DictConfig, where: str, **context: Any) -> Any:
     Raises:
         UserError: the object refused its arguments; the message is the object's own.
     """
-    settings = {str(key): value for key, value in node.items() if key not in LABELS}
-    target = get_object(settings.pop("_target_"))
+    settings: dict[Any, Any] = {key: value for key, value in node.items() if key not in LABELS}
+    target = _target(settings.pop("_target_"), where)
     names = inspect.signature(target).parameters
     extra = {key: value for key, value in context.items() if key in names and settings.get(key) is None}
     # Only nested nodes go through Hydra: it would copy the objects in `extra`.
@@ -41,6 +41,13 @@ def part(node: DictConfig, where: str, **context: Any) -> Any:
         return target(**arguments, **extra)
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _target(path: str, where: str) -> Any:
+    try:
+        return get_object(path)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"{where}: _target_={path} cannot be imported: {str(error).splitlines()[-1]}") from error
 
 
 def datamodule(cfg: DictConfig) -> Any:
@@ -170,7 +177,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict) or "camri_exp" not in checkpoint:
         raise UserError(
-            f"checkpoint={path} is not a checkpoint of camri_exp. To start from its weights: model.weights={path}"
+            f"checkpoint={path} is not a checkpoint of camri_exp. To start from its weights: model.weights=FILE"
         )
     return checkpoint
 

@@ -41,7 +41,7 @@ class MetricsCSV(Callback):
             return
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step} | epoch_metrics(trainer)
         rows = [earlier for earlier in self._read() if int(earlier["epoch"]) < trainer.current_epoch]
-        rows.append({key: str(value) for key, value in row.items()})
+        rows.append({key: format(value, ".7g") for key, value in row.items()})
         columns = list(dict.fromkeys(key for row in rows for key in row))
         temporary = self.path.with_suffix(".tmp")
         with open(temporary, "w", newline="", encoding="utf-8") as file:

@@ -88,8 +88,8 @@ class Classifier(pl.LightningModule):
         for step, loss in enumerate(losses, start=batch_idx + 1 - len(losses)):
             if not math.isfinite(loss):
                 raise UserError(
-                    f"epoch {self.current_epoch}, step {step}: the loss is {loss}. Usual causes: a learning rate that is too "
-                    "high (optimizer.lr), fp16 precision (take bf16-mixed), NaN in loaded weights.\n"
+                    f"epoch {self.current_epoch}, step {step}: the loss is {loss}. Usual causes: too high a learning "
+                    "rate (optimizer.lr), fp16 precision (take bf16-mixed), NaN in loaded weights.\n"
                     "checkpoints/last.ckpt, if written, is the state after the epoch before; resume=DIR starts there."
                 )
         values = {
@@ -126,7 +126,7 @@ class Classifier(pl.LightningModule):
 
     def _report_evaluation(self, split: str) -> None:
         # The validation of the chosen checkpoint after training is no further point on the curves.
-        curve = self.trainer.state.fn in (TrainerFn.FITTING, TrainerFn.TESTING)
+        curve = bool(self.loggers) and self.trainer.state.fn in (TrainerFn.FITTING, TrainerFn.TESTING)
         summary = summarize(self.confusion.compute().cpu().numpy(), self.important_class, self.class_names)
         self.confusion.reset()
         if self.angles is not None:

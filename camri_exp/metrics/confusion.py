@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 
 def recall(confusion: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Recall a class, (K,): ``C[k, k] / sum_j C[k, j]`` for ``C[target, prediction]``; NaN where there are no images."""
+    """Recall a class, (K,): ``C[k, k] / sum_j C[k, j]`` for ``C[target, prediction]``; NaN without images."""
     return _ratio(np.diag(confusion), confusion.sum(axis=1))
 
 

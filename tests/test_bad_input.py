@@ -1,0 +1,150 @@
+"""What a user may get wrong: one or two lines that say what was wrong, what was expected and what to do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import Command
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("important_class=99", "important_class=99: tiny has classes 0-5; 99 is not one."),
+        ("important_class=-1", "important_class=-1: tiny has classes 0-5; -1 is not one."),
+        ("important_class=rde", "tiny has no class of that name. Did you mean 'red'"),
+        ("important_class=[1,1]", "is there more than once. Name each class once."),
+        ("important_class=[]", "important_class is an empty list."),
+        ("model.name=resnet81", "timm has no such model. Did you mean 'resnet18'"),
+        ("model.pretrained=true", "small_cnn has no pretrained weights."),
+        ("model.weights=nowhere.pth", "model.weights=nowhere.pth: there is no such file."),
+        ("model.small_stem=true", "is for the ResNet family; small_cnn has no such stem"),
+        ("trainer.max_epochs=0", "trainer.max_epochs=0: there is nothing to train. Give at least 1."),
+        ("head=linear", "works on cosine scores, but LinearHead gives logits scores."),
+        ("loss.scale=-1", "loss=camri: "),
+        ("trainer=gpu", "trainer: "),
+        ("test_checkpoint=middle", "the run wrote no middle.ckpt. Give best or last."),
+        ("resume=nowhere", "there is no run to resume (no config.yaml). Give the folder of a run."),
+    ],
+)
+def test_the_message_says_what_to_do(train: Command, override: str, message: str, tmp_path: Path) -> None:
+    finished = train(override)
+    assert finished.code == 1
+    assert message in finished.err
+    assert "Traceback" not in finished.err
+    assert len(finished.err.strip().splitlines()) <= 2
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("loss=camry", "Could not find 'loss/camry'"),
+        ("loss.margn=0.3", "Key 'margn' is not in struct"),
+        ("data=cifar", "Could not find 'data/cifar'"),
+    ],
+)
+def test_a_typo_in_a_key_or_an_option_is_an_error(train: Command, override: str, message: str) -> None:
+    finished = train(override)
+    assert finished.code == 1
+    assert message in finished.err
+    assert "Traceback" not in finished.err
+
+
+def test_an_unknown_option_lists_the_known_ones(train: Command) -> None:
+    assert all(name in train("loss=camry").err for name in ("camri", "arcface", "ce"))
+
+
+def test_weights_of_another_kind_are_refused(train: Command, tmp_path: Path) -> None:
+    (tmp_path / "notes.pth").write_text("not weights")
+    assert "is not a file of weights" in train(f"model.weights={tmp_path / 'notes.pth'}").err
+
+
+def test_weights_of_another_architecture_are_refused(train: Command, tmp_path: Path) -> None:
+    assert train(into="first").code == 0
+    finished = train("model=camri_cnn", "model.width=0.125", f"model.weights={tmp_path / 'first' / 'checkpoints' / 'best.ckpt'}")
+    assert finished.code == 1
+    assert "does not fit" in finished.err
+
+
+def test_weights_of_an_earlier_run_are_taken(train: Command, tmp_path: Path) -> None:
+    assert train(into="first").code == 0
+    assert train(f"model.weights={tmp_path / 'first' / 'checkpoints' / 'best.ckpt'}", into="second").code == 0
+
+
+def test_an_output_folder_that_cannot_be_written(train: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    finished = train(f"hydra.run.dir={tmp_path / 'file' / 'run'}")
+    assert finished.code == 1
+    assert "the results cannot be written to" in finished.err
+    assert len(finished.err.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_output_folder(train: Command, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    finished = train(f"hydra.run.dir={tmp_path / 'locked' / 'run'}")
+    assert finished.code == 1
+    assert "the results cannot be written to" in finished.err
+
+
+def test_a_truncated_picture_is_named(train: Command, tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 2), ("test", 2)):
+        for label in ("cat", "dog"):
+            folder = tmp_path / "pictures" / split / label
+            folder.mkdir(parents=True)
+            for index in range(count):
+                Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(folder / f"{index}.jpg")
+    broken = tmp_path / "pictures" / "train" / "cat" / "1.jpg"
+    broken.write_bytes(broken.read_bytes()[:150])
+    finished = train(f"data.root={tmp_path / 'pictures'}", "important_class=cat", "data.image_size=12", data="folder")
+    assert finished.code == 1
+    assert "1.jpg" in finished.err
+    assert "Traceback" not in finished.err
+
+
+def test_a_missing_data_folder_without_a_network(train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    finished = train(f"data.root={tmp_path / 'nowhere'}", data="gtsrb")
+    assert finished.code == 1
+    assert str(tmp_path / "nowhere") in finished.err
+    assert "Traceback" not in finished.err
+
+
+def test_a_data_folder_that_holds_something_else(train: Command, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "notes.txt").write_text("no pictures here")
+    finished = train(f"data.root={tmp_path / 'pictures'}", "important_class=0", data="folder")
+    assert finished.code == 1
+    assert str(tmp_path / "pictures") in finished.err
+    assert "Traceback" not in finished.err
+
+
+def test_folder_must_be_told_the_important_class(train: Command, tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    for label in ("cat", "dog"):
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for index in range(30):
+            Image.fromarray(np.full((8, 8, 3), index, np.uint8)).save(tmp_path / "pictures" / label / f"{index}.png")
+    finished = train(f"data.root={tmp_path / 'pictures'}", "data.image_size=8", data="folder")
+    assert finished.code == 1
+    assert "Say which class matters: important_class=<id or name>, one of 'cat', 'dog'." in finished.err
+
+
+def test_a_traceback_is_there_for_those_who_ask(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", "camri_exp.train", "important_class=99", "logger=none"],
+        env=os.environ | {"HYDRA_FULL_ERROR": "1"}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 1
+    assert "Traceback" in finished.stderr
+    assert "digits has classes 0-9; 99 is not one" in finished.stderr
