@@ -57,8 +57,7 @@ def datamodule(cfg: DictConfig) -> Any:
 
 def classifier(cfg: DictConfig, data: Any, important_class: list[int]) -> Classifier:
     """Backbone, head and loss for ``data``, which has class_names, class_counts, channels, image_size, mean and std."""
-    model = OmegaConf.to_container(cfg.model, resolve=True)
-    assert isinstance(model, dict)
+    model: dict[str, Any] = {str(key): value for key, value in cfg.model.items()}
     freeze_epochs, channels_last, compiled = (model.pop(key) for key in ("freeze_epochs", "channels_last", "compile"))
     backbone, features = backbones.create(channels=data.channels, image_size=data.image_size, **model)
     head = part(cfg.head, "head", in_features=features, num_classes=len(data.class_names))
