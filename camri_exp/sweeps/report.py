@@ -1,0 +1,56 @@
+"""The files of a report: runs -> table -> decision -> pages."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from camri_exp.errors import UserError
+from camri_exp.sweeps import tables
+from camri_exp.sweeps.collect import Collection, collect
+from camri_exp.sweeps.page import page
+from camri_exp.sweeps.protocol import Judgement, Protocol, judge
+from camri_exp.sweeps.verdict import verdict
+
+
+def write(
+    sweeps: Sequence[Path], output: Path, baseline: str, tolerance: float, protocol: str, names: Mapping[str, str]
+) -> str:
+    """Write ``table.md``, ``table.csv``, ``table.tex`` and ``report.html`` into ``output``; returns what to print."""
+    rules = Protocol(baseline, tolerance, protocol)
+    collection = collect(sweeps)
+    judged = judge(collection.runs, rules)
+    verdicts = [verdict(one) for one in judged]
+    title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"
+    files = {
+        "table.md": "\n".join([tables.markdown(judged, rules, names), *(tables.plain(v) + "\n" for v in verdicts)]),
+        "table.csv": tables.comma_separated(judged),
+        "table.tex": tables.latex(judged, rules, names),
+        "report.html": page(title, about(collection), judged, collection.unfinished, rules, names),
+    }
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (output / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"the report cannot be written to {output}: {error.strerror}. Give output=DIR") from error
+    return _printed(judged, rules, names, collection, output)
+
+
+def about(collection: Collection) -> list[str]:
+    """How many runs there are, and how many there should be."""
+    lines = [f"{len(collection.runs)} finished runs"]
+    states = [run.state for run in collection.unfinished]
+    lines += [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    if collection.repeated:
+        lines.append(f"{collection.repeated} left out, being the same run as another")
+    return ["; ".join(lines) + "."]
+
+
+def _printed(
+    judged: Sequence[Judgement], rules: Protocol, names: Mapping[str, str], collection: Collection, output: Path
+) -> str:
+    header, rows = tables.grid(judged, names)
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [" ".join(about(collection)), "", tables.caption(rules), ""]
+    lines += ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [header, *rows]]
+    lines += ["", *(f"note: {note}" for one in judged for note in one.notes), *map(verdict, judged)]
+    return "\n".join([*lines, f"report: {output / 'report.html'}"])
