@@ -1,0 +1,18 @@
+"""ArcFace: the same angular margin on every class."""
+
+from camri_exp.losses.angular import AngularMarginLoss
+from camri_exp.losses.base import per_class
+
+
+class ArcFaceLoss(AngularMarginLoss):
+    """Additive angular margin loss (Deng et al. 2019, arXiv:1801.07698): CAMRI with every class important.
+
+    Args:
+        num_classes: K.
+        margin: radians in [0, pi).
+        scale: s > 0. The 64 of face recognition is for thousands of classes; with ten, 8 to 16 work.
+        above_pi: ``hard``, ``easy`` or ``reference``; see ``add_margin``.
+    """
+
+    def __init__(self, num_classes: int, margin: float, scale: float, above_pi: str = "hard") -> None:
+        super().__init__(per_class("margin", margin, num_classes), scale, above_pi)

@@ -1,0 +1,31 @@
+"""CAMRI: an angular margin on the important classes alone."""
+
+from collections.abc import Sequence
+
+from camri_exp.losses.angular import AngularMarginLoss
+from camri_exp.losses.base import on_important
+
+
+class CAMRILoss(AngularMarginLoss):
+    """Class-sensitive Additive Angular Margin loss (Nishiyama et al. 2022, arXiv:2209.10920).
+
+    ``-1/N sum_n log [ e^{s cos(theta_t + m_t)} / (e^{s cos(theta_t + m_t)} + sum_{k != t} e^{s cos theta_k}) ]`` with
+    m_k > 0 for the important classes only. A sample of any other class has exactly the L2-softmax loss.
+
+    Args:
+        num_classes: K.
+        important_class: one id or several.
+        margin: radians in [0, pi); one number for all important classes, or one each.
+        scale: s > 0; 8 to 16 for ten to fifty classes.
+        above_pi: ``hard``, ``easy`` or ``reference``; see ``add_margin``.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        important_class: int | Sequence[int],
+        margin: float | Sequence[float],
+        scale: float,
+        above_pi: str = "hard",
+    ) -> None:
+        super().__init__(on_important("margin", margin, important_class, num_classes, elsewhere=0.0), scale, above_pi)

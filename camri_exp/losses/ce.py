@@ -1,0 +1,23 @@
+"""Cross-entropy, the baseline of every comparison."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from camri_exp.losses.base import Loss, at_least_float32
+
+
+class CrossEntropyLoss(Loss):
+    """``-log softmax(z)_t``, mean over the batch.
+
+    Args:
+        label_smoothing: in [0, 1): the share of the target that is spread over all classes.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing={label_smoothing}; expected a number in [0, 1)")
+        self.label_smoothing = label_smoothing
+
+    def forward(self, scores: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(at_least_float32(scores), target, label_smoothing=self.label_smoothing)

@@ -1,0 +1,16 @@
+"""L2-constrained softmax: CAMRI without its margin, and so the baseline that changes one thing only."""
+
+from camri_exp.losses.angular import AngularMarginLoss
+from camri_exp.losses.base import per_class
+
+
+class L2SoftmaxLoss(AngularMarginLoss):
+    """``-log softmax(s cos theta)_t``: normalised features and weights (Wang et al. 2017, NormFace, arXiv:1704.06369).
+
+    Args:
+        num_classes: K.
+        scale: s > 0.
+    """
+
+    def __init__(self, num_classes: int, scale: float) -> None:
+        super().__init__(per_class("margin", 0.0, num_classes), scale)
