@@ -25,7 +25,7 @@ from .conftest import Command
         ("trainer.max_epochs=0", "trainer.max_epochs=0: there is nothing to train. Give at least 1."),
         ("head=linear", "works on cosine scores, but LinearHead gives logits scores."),
         ("loss.scale=-1", "loss=camri: "),
-        ("trainer=gpu", "trainer: "),
+        ("trainer.accelerator=gpu", "trainer: No supported gpu backend found!"),
         ("test_checkpoint=middle", "the run wrote no middle.ckpt. Give best or last."),
         ("resume=nowhere", "there is no run to resume (no config.yaml). Give the folder of a run."),
     ],
