@@ -144,6 +144,11 @@ class Classifier(pl.LightningModule):
         schedule = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        # A finished run that is resumed for more epochs has used up a schedule of fixed length: the rate stays.
+        if scheduler.last_epoch < getattr(scheduler, "total_steps", math.inf):
+            scheduler.step()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["camri_exp"] = self.about
 
