@@ -196,7 +196,7 @@ def load(path: str | Path) -> tuple[DictConfig, Classifier, dict[str, Any]]:
     register_resolvers()
     cfg, about = OmegaConf.load(config), checkpoint["camri_exp"]
     assert isinstance(cfg, DictConfig)
-    cfg.model |= {"pretrained": False, "weights": None, "compile": False}
+    cfg.model.update(pretrained=False, weights=None, compile=False)
     model = classifier(cfg, About(about), about["important_class"])
     load_state(model, checkpoint, str(path))
     return cfg, model.eval(), about

@@ -21,6 +21,8 @@ MESSAGES = (
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
     # Metrics are means over one confusion matrix an epoch; there is no batch size to infer.
     r".*Trying to infer the `batch_size` from an ambiguous collection.*",
+    # The confusion matrix is summed over the processes before anything is computed from it: all log the same.
+    r".*It is recommended to use `self\.log\(.*sync_dist=True\)`.*",
     # It is our choice to resume at an epoch's end with the loaders of a new process.
     r".*resuming from a checkpoint that ended before the epoch ended.*",
 )

@@ -22,11 +22,11 @@ def main(run: Path) -> None:
         accelerator="cpu", devices=2, strategy="ddp", callbacks=[predictions], logger=False, enable_progress_bar=False,
         enable_checkpointing=False, use_distributed_sampler=False, default_root_dir=str(run),
     )  # fmt: skip
-    (metrics,) = trainer.test(model, datamodule=data, verbose=False)
+    trainer.test(model, datamodule=data, verbose=False)
     if trainer.is_global_zero:
         np.savez(run / "ddp.npz", **predictions.arrays(cosines=True))
         kept = ("accuracy", "recall_important", "precision_important", "macro_recall")
-        (run / "ddp.json").write_text(json.dumps({key: metrics[f"test/{key}"] for key in kept}))
+        (run / "ddp.json").write_text(json.dumps({key: float(trainer.callback_metrics[f"test/{key}"]) for key in kept}))
 
 
 if __name__ == "__main__":

@@ -180,13 +180,13 @@ def test_two_processes_count_every_test_image_once(train: Command, tmp_path: Pat
     np.testing.assert_array_equal(single["test_target"], double["test_target"])
     np.testing.assert_allclose(single["test_scores"], double["test_scores"], atol=1e-6)
     assert json.loads((run / "ddp.json").read_text()) == pytest.approx(
-        {key: value for key, value in result_of(run)["test"].items() if key != "recall"}, abs=1e-12
+        {key: value for key, value in result_of(run)["test"].items() if key != "recall"}, abs=1e-6
     )
 
 
 def test_ddp_trains_from_the_command_line(tmp_path: Path) -> None:
     finished = subprocess.run(
-        [sys.executable, "-m", "camri_exp.train", "trainer=ddp", *QUICK, "trainer.devices=2", f"hydra.run.dir={tmp_path / 'run'}"],
+        [sys.executable, "-m", "camri_exp.train", "trainer=ddp_cpu", *QUICK, f"hydra.run.dir={tmp_path / 'run'}"],
         env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr[-3000:]
