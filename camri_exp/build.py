@@ -159,10 +159,10 @@ class About:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint of this project, as plain values and tensors.
+    """A checkpoint of this project: plain values and tensors.
 
     Raises:
-        UserError: no such file, a file that holds code or anything else but tensors and plain values, or a checkpoint of
+        UserError: no such file, a file that holds code or anything but tensors and plain values, or a checkpoint of
             another program.
     """
     if not path.is_file():

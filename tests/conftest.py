@@ -73,8 +73,12 @@ def train(command: Command, tmp_path: Path) -> Command:
         if not any((folder / "configs" / "data" / f"{data}.yaml").exists() for folder in (TESTS, TESTS.parent)):
             pytest.skip(f"data={data} is not built yet")
         return command(
-            "train", f"data={data}", f"hydra.searchpath=[file://{TESTS / 'configs'}]", *QUICK, f"hydra.run.dir={tmp_path / into}",
+            "train",
+            f"data={data}",
+            f"hydra.searchpath=[file://{TESTS / 'configs'}]",
+            *QUICK,
+            f"hydra.run.dir={tmp_path / into}",
             *overrides,
-        )  # fmt: skip
+        )
 
     return run

@@ -19,9 +19,16 @@ def main(run: Path) -> None:
     data = build.datamodule(cfg)
     predictions = Predictions()
     trainer = pl.Trainer(
-        accelerator="cpu", devices=2, strategy="ddp", callbacks=[predictions], logger=False, enable_progress_bar=False,
-        enable_checkpointing=False, use_distributed_sampler=False, default_root_dir=str(run),
-    )  # fmt: skip
+        accelerator="cpu",
+        devices=2,
+        strategy="ddp",
+        callbacks=[predictions],
+        logger=False,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        use_distributed_sampler=False,
+        default_root_dir=str(run),
+    )
     trainer.test(model, datamodule=data, verbose=False)
     if trainer.is_global_zero:
         np.savez(run / "ddp.npz", **predictions.arrays(cosines=True))

@@ -65,7 +65,9 @@ def test_weights_of_another_kind_are_refused(train: Command, tmp_path: Path) -> 
 
 def test_weights_of_another_architecture_are_refused(train: Command, tmp_path: Path) -> None:
     assert train(into="first").code == 0
-    finished = train("model=camri_cnn", "model.width=0.125", f"model.weights={tmp_path / 'first' / 'checkpoints' / 'best.ckpt'}")
+    finished = train(
+        "model=camri_cnn", "model.width=0.125", f"model.weights={tmp_path / 'first' / 'checkpoints' / 'best.ckpt'}"
+    )
     assert finished.code == 1
     assert "does not fit" in finished.err
 
@@ -110,7 +112,9 @@ def test_a_truncated_picture_is_named(train: Command, tmp_path: Path) -> None:
     assert "Traceback" not in finished.err
 
 
-def test_a_missing_data_folder_without_a_network(train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_data_folder_without_a_network(
+    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     finished = train(f"data.root={tmp_path / 'nowhere'}", data="gtsrb")
     assert finished.code == 1
@@ -143,8 +147,12 @@ def test_folder_must_be_told_the_important_class(train: Command, tmp_path: Path)
 def test_a_traceback_is_there_for_those_who_ask(tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "camri_exp.train", "important_class=99", "logger=none"],
-        env=os.environ | {"HYDRA_FULL_ERROR": "1"}, cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=os.environ | {"HYDRA_FULL_ERROR": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert finished.returncode == 1
     assert "Traceback" in finished.stderr
     assert "digits has classes 0-9; 99 is not one" in finished.stderr

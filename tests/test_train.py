@@ -33,8 +33,14 @@ def test_a_run_leaves_all_that_the_design_promises(train: Command, tmp_path: Pat
     run = tmp_path / "run"
     left = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     assert left == {
-        "config.yaml", "result.json", "predictions.npz", "metrics.csv", "run.log", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
-    }  # fmt: skip
+        "config.yaml",
+        "result.json",
+        "predictions.npz",
+        "metrics.csv",
+        "run.log",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+    }
     result = result_of(run)
     assert (result["schema"], result["status"], result["data"], result["loss"]) == (1, "finished", "tiny", "camri")
     assert (result["model"], result["seed"], result["important_class"], result["epochs"]) == ("small_cnn", 0, [1], 2)
@@ -70,7 +76,14 @@ def test_metrics_csv_has_a_row_an_epoch(train: Command, tmp_path: Path) -> None:
     with open(tmp_path / "run" / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
-    wanted = {"train/loss", "train/lr", "val/accuracy", "val/recall_important", "val/macro_recall", "val/angle_var_important"}
+    wanted = {
+        "train/loss",
+        "train/lr",
+        "val/accuracy",
+        "val/recall_important",
+        "val/macro_recall",
+        "val/angle_var_important",
+    }
     assert wanted <= set(rows[0])
     assert all(np.isfinite(float(row["train/loss"])) for row in rows)
     assert float(rows[0]["train/loss"]) != float(rows[1]["train/loss"])
@@ -125,7 +138,9 @@ def test_a_resumed_run_ends_like_an_unbroken_one(
     assert len(rows[0]) == len(rows[1]) == 4
 
 
-def test_resume_alone_takes_the_stored_config_and_may_train_longer(command: Command, train: Command, tmp_path: Path) -> None:
+def test_resume_alone_takes_the_stored_config_and_may_train_longer(
+    command: Command, train: Command, tmp_path: Path
+) -> None:
     assert train("loss=ce", "trainer.max_epochs=1").code == 0
     run = tmp_path / "run"
     finished = command("train", f"resume={run}")
@@ -152,14 +167,24 @@ def test_a_loss_that_becomes_nan_stops_the_run_and_says_where(train: Command) ->
     assert "Traceback" not in finished.err
 
 
-@pytest.mark.parametrize("experiment", sorted(path.stem for path in (TESTS.parent / "configs" / "experiment").glob("*.yaml")))
+@pytest.mark.parametrize(
+    "experiment", sorted(path.stem for path in (TESTS.parent / "configs" / "experiment").glob("*.yaml"))
+)
 def test_every_experiment_runs_for_one_batch(train: Command, tmp_path: Path, experiment: str) -> None:
     """On the generated data, on the CPU; a sweep's experiment as its first job."""
     finished = train(
-        f"experiment={experiment}", "important_class=1", "data.batch_size=8", "data.image_size=32", "trainer.limit_train_batches=1",
-        "trainer.limit_val_batches=2", "trainer.limit_test_batches=2", "trainer.devices=1", "model.pretrained=false",
-        "model.compile=false", "trainer.precision=32-true",
-    )  # fmt: skip
+        f"experiment={experiment}",
+        "important_class=1",
+        "data.batch_size=8",
+        "data.image_size=32",
+        "trainer.limit_train_batches=1",
+        "trainer.limit_val_batches=2",
+        "trainer.limit_test_batches=2",
+        "trainer.devices=1",
+        "model.pretrained=false",
+        "model.compile=false",
+        "trainer.precision=32-true",
+    )
     assert finished.code == 0, finished.err
     assert result_of(tmp_path / "run")["status"] == "finished"
 
@@ -172,8 +197,13 @@ def test_two_processes_count_every_test_image_once(train: Command, tmp_path: Pat
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS.parent)}
     test_again = subprocess.run(
         [sys.executable, str(TESTS / "ddp_test.py"), str(run)],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert test_again.returncode == 0, test_again.stderr[-3000:]
     double = np.load(run / "ddp.npz")
     assert len(double["test_target"]) % 2 == 1, "an odd split, or the sampler's padding would not show"
@@ -187,13 +217,20 @@ def test_two_processes_count_every_test_image_once(train: Command, tmp_path: Pat
 def test_ddp_trains_from_the_command_line(tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "camri_exp.train", "trainer=ddp_cpu", *QUICK, f"hydra.run.dir={tmp_path / 'run'}"],
-        env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert finished.returncode == 0, finished.stderr[-3000:]
     assert finished.stdout.count("results:") == 1
     result = result_of(tmp_path / "run")
     with np.load(tmp_path / "run" / "predictions.npz") as arrays:
-        assert result["test"]["accuracy"] == pytest.approx((arrays["test_scores"].argmax(1) == arrays["test_target"]).mean())
+        assert result["test"]["accuracy"] == pytest.approx(
+            (arrays["test_scores"].argmax(1) == arrays["test_target"]).mean()
+        )
 
 
 @pytest.mark.realdata

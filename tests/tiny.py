@@ -5,7 +5,14 @@ from torch import Tensor
 
 from camri_exp.data.base import ImageDataModule, Split
 
-COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200), "grey": (90, 90, 90), "white": (230, 230, 230), "teal": (40, 160, 160)}  # fmt: skip
+COLOURS = {
+    "red": (200, 40, 40),
+    "green": (40, 200, 40),
+    "blue": (40, 40, 200),
+    "grey": (90, 90, 90),
+    "white": (230, 230, 230),
+    "teal": (40, 160, 160),
+}
 
 
 class TinyDataModule(ImageDataModule):

@@ -80,7 +80,13 @@ class ImageDataModule(pl.LightningDataModule):
         self, root: str | None = None, batch_size: int = 64, image_size: int = 32, seed: int = 0, augment: bool = True
     ) -> None:
         super().__init__()
-        self.root, self.batch_size, self.image_size, self.seed, self.augment = root, batch_size, image_size, seed, augment
+        self.root, self.batch_size, self.image_size, self.seed, self.augment = (
+            root,
+            batch_size,
+            image_size,
+            seed,
+            augment,
+        )
         self.splits: dict[str, Split] = {}
 
     def load(self) -> dict[str, Split]:

@@ -19,7 +19,9 @@ class DigitsDataModule(ImageDataModule):
         self.class_names = [str(digit) for digit in range(10)]
         grey = np.round(digits.images * (255 / 16)).astype(np.uint8)  # 17 levels in the source
         whole = Split(
-            torch.from_numpy(grey)[:, None], torch.from_numpy(digits.target).long(), [f"digit {i}" for i in range(len(grey))]
+            torch.from_numpy(grey)[:, None],
+            torch.from_numpy(digits.target).long(),
+            [f"digit {i}" for i in range(len(grey))],
         )
         rest, test = train_test_split(np.arange(len(grey)), test_size=0.2, stratify=digits.target, random_state=0)
         train, val = train_test_split(rest, test_size=0.125, stratify=digits.target[rest], random_state=0)

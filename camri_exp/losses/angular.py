@@ -34,7 +34,9 @@ def add_margin(cosine: Tensor, margin: Tensor, above_pi: str = "hard") -> Tensor
     return shifted
 
 
-def angular_margin_loss(scores: Tensor, target: Tensor, margins: Tensor, scale: float, above_pi: str = "hard") -> Tensor:
+def angular_margin_loss(
+    scores: Tensor, target: Tensor, margins: Tensor, scale: float, above_pi: str = "hard"
+) -> Tensor:
     """``-1/N sum log softmax(s cos(theta_nk + [k = t_n] m_k))_t``; (N, K) cosines, (N,) targets, (K,) margins.
 
     Only the target's score changes, so N values go through the margin, not N x K.
@@ -63,7 +65,9 @@ class AngularMarginLoss(Loss):
     def __init__(self, margins: Tensor, scale: float, above_pi: str = "hard") -> None:
         super().__init__()
         if ((margins < 0) | (margins >= torch.pi)).any():
-            raise ValueError(f"margin={margins.max():g}; expected radians in [0, pi), not degrees: 11.25 degrees are 0.196")
+            raise ValueError(
+                f"margin={margins.max():g}; expected radians in [0, pi), not degrees: 11.25 degrees are 0.196"
+            )
         if above_pi not in ABOVE_PI:
             raise ValueError(f"above_pi={above_pi}; expected one of {', '.join(ABOVE_PI)}")
         self.scale, self.above_pi = positive("scale", scale), above_pi

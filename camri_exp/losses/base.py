@@ -45,7 +45,7 @@ def per_class(name: str, value: float | Sequence[float], num_classes: int) -> Te
     if vector.ndim == 0:
         vector = vector.repeat(num_classes)
     if vector.shape != (num_classes,):
-        raise ValueError(f"{name} has {vector.numel()} values; expected one number or one for each of {num_classes} classes")
+        raise ValueError(f"{name} has {vector.numel()} values; expected one number or {num_classes}, one a class")
     if not torch.isfinite(vector).all():
         raise ValueError(f"{name}={value}; expected finite numbers")
     return vector
@@ -58,7 +58,7 @@ def on_important(
     ids = class_ids(important_class, num_classes)
     values = torch.as_tensor(value, dtype=torch.float64)
     if values.ndim and len(values) != len(ids):
-        raise ValueError(f"{name} has {len(values)} values for {len(ids)} important classes; expected one number or one each")
+        raise ValueError(f"{name} has {len(values)} values; expected one number, or {len(ids)}: one an important class")
     vector = torch.full((num_classes,), elsewhere, dtype=torch.float64)
     vector[ids] = values
     return per_class(name, vector.tolist(), num_classes)

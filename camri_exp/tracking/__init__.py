@@ -1,1 +1,1 @@
-"""Weights & Biases: what a run logs, and the dashboard built from code. wandb is imported only where a run logs to it."""
+"""Weights & Biases: what a run logs, and dashboards built from code. wandb is imported only where a run logs to it."""
