@@ -124,7 +124,7 @@ class ImageDataModule(pl.LightningDataModule):
         return self.splits[split].images
 
     def train_dataloader(self) -> DataLoader[Any]:
-        sampler = DistributedSampler(
+        sampler: DistributedSampler[Any] = DistributedSampler(
             _Batches(self.splits["train"]), self._world_size, self._rank, shuffle=True, seed=self.seed
         )
         # Batch norm cannot learn from a single image.
