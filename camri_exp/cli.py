@@ -23,9 +23,26 @@ CONFIGS = next(path for path in (PACKAGE / "configs", PACKAGE.parent / "configs"
 
 
 def register_resolvers() -> None:
-    """The two functions that configs use: ``camri.first`` (the first value given) and ``camri.times`` (a product)."""
+    """What configs use: ``camri.first`` (the first value given), ``camri.times`` (a product), a job's folder and GPUs."""
     OmegaConf.register_new_resolver("camri.first", lambda *values: next(v for v in values if v), replace=True)
     OmegaConf.register_new_resolver("camri.times", lambda a, b: a * b, replace=True)
+    OmegaConf.register_new_resolver("camri.job", _job_name, replace=True)
+    OmegaConf.register_new_resolver("camri.gpus", _gpus_per_job, replace=True)
+
+
+def _job_name(overrides: list[str]) -> str:
+    from camri_exp.sweeps.naming import job_name
+
+    return job_name(overrides)
+
+
+def _gpus_per_job(asked: float | None) -> float:
+    """``asked``, or where nothing is: one GPU a job if this machine has any."""
+    if asked is not None:
+        return asked
+    import torch
+
+    return 1 if torch.cuda.is_available() else 0
 
 
 def fail(message: object) -> NoReturn:

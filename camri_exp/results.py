@@ -15,7 +15,7 @@ from camri_exp.errors import UserError
 
 SCHEMA = 1
 # What changes where or how a run is told about, but not what it computes.
-NOT_HASHED = ("logger", "sweep", "resume", "important_class_names")
+NOT_HASHED = ("logger", "sweep", "resume", "baseline", "important_class_names")
 
 
 def config_hash(cfg: DictConfig) -> str:

@@ -22,6 +22,7 @@ from camri_exp.metrics.confusion import summarize
 from camri_exp.quiet import quieten
 from camri_exp.results import SCHEMA, config_hash, write_json, write_predictions
 from camri_exp.resume import finished_result, resumed_config
+from camri_exp.sweeps import setting
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ def _result(cfg: DictConfig, model: Classifier, arrays: dict[str, np.ndarray]) -
         "class_names": model.class_names,
         "overrides": list(HydraConfig.get().overrides.task),
         "config_hash": config_hash(cfg),
+        **setting.about(cfg, model.loss),
         **{split: _summary(model, arrays[f"{split}_scores"], arrays[f"{split}_target"]) for split in ("val", "test")},
     }
 

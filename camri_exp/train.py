@@ -6,12 +6,12 @@ from camri_exp.cli import command
 
 
 @command("train")
-def main(cfg: DictConfig) -> tuple[float, float]:
-    """Train one run; returns validation accuracy and important-class recall, for Hydra's sweepers."""
+def main(cfg: DictConfig) -> tuple[float, float] | None:
+    """Train one run, or one job of a sweep; returns validation accuracy and important-class recall, for sweepers."""
     from camri_exp.run import train
+    from camri_exp.sweeps import job
 
-    result = train(cfg)
-    return result["val"]["accuracy"], result["val"]["recall_important"]
+    return job.run(cfg, train)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""What happens around a multirun, whichever sweeper and launcher it uses."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from camri_exp.cli import fail
+from camri_exp.sweeps.watch import Watch
+
+
+class Sweep(Callback):
+    """Says which extra is missing; watches sweeps whose jobs only Optuna knows, and prints what it found."""
+
+    def __init__(self) -> None:
+        self.watch: Watch | None = None
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        for part in ("launcher", "sweeper"):
+            check_extra(config.hydra[part]._target_, f"hydra/{part}={config.hydra.runtime.choices[f'hydra/{part}']}")
+        launch = config.sweep.launch  # resolved here once, so that all jobs see the same
+        if "n_trials" in config.hydra.sweeper:
+            self.watch = Watch(Path(config.hydra.sweep.dir), launch, None, config.hydra.sweeper.n_trials)
+            self.watch.__enter__()
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        if self.watch is None:
+            return
+        self.watch.__exit__(None, None, None)
+        print(pareto_front(Path(config.hydra.sweep.dir)))
+        if self.watch.failed:
+            sys.exit(1)
+
+
+def check_extra(target: str, choice: str) -> None:
+    module = target.rpartition(".")[0]
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        found = False
+    if not found:
+        fail(f"{choice} needs an extra of this package: pip install 'camri_exp[{choice.partition('=')[2]}]'")
+
+
+def pareto_front(folder: Path) -> str:
+    """The trials that no other one beats in both objectives, the most accurate first."""
+    solutions = OmegaConf.load(folder / "optimization_results.yaml").solutions
+    lines = [f"Pareto front of {folder}:", f"{'val accuracy':>13}{'val recall':>12}  overrides"]
+    for one in sorted(solutions, key=lambda one: -one["values"][0]):
+        accuracy, recall = one["values"]
+        lines.append(
+            f"{accuracy:13.4f}{recall:12.4f}  {' '.join(f'{key}={value}' for key, value in one.params.items())}"
+        )
+    return "\n".join(lines)

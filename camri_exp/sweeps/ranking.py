@@ -1,0 +1,58 @@
+"""The paper's important classes: those that rank worst, second worst and median by the baseline's validation recall."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, ListConfig
+
+from camri_exp.errors import UserError
+from camri_exp.sweeps.collect import Run, collect
+
+RANK = re.compile(r"worst([1-9]\d*)|median")
+
+
+def resolve_ranks(cfg: DictConfig) -> None:
+    """Replace ``worst1``, ``worst2``, …, ``median`` in ``cfg.important_class`` by class ids read from ``cfg.baseline``.
+
+    Raises:
+        UserError: a rank without ``baseline``, or a baseline that cannot rank this data set's classes.
+    """
+    given = cfg.important_class
+    listed = isinstance(given, ListConfig)
+    wanted = list(given) if listed else [given]
+    if not any(isinstance(item, str) and RANK.fullmatch(item) for item in wanted):
+        return
+    if cfg.baseline is None:
+        raise UserError(f"important_class={given} ranks classes by a finished sweep's recall. Say which: baseline=DIR")
+    order = ranking(str(cfg.baseline), cfg.data.name, cfg.sweep.ranked_by)
+    found = [_class(item, order, cfg.data.name) for item in wanted]
+    cfg.important_class = found if listed else found[0]
+
+
+@lru_cache
+def ranking(baseline: str, data: str, loss: str) -> tuple[int, ...]:
+    """Class ids by mean validation recall over the baseline's runs, worst first; equal ones in order of their ids."""
+    runs = [run for run in collect([Path(baseline)]).runs if run.data == data]
+    own = [run for run in runs if run.loss == loss]
+    if not own:
+        there = f"it has {', '.join(sorted({run.loss for run in runs}))}" if runs else f"it has no runs on {data}"
+        raise UserError(f"baseline={baseline}: no finished run of {loss} on {data}; {there}. sweep.ranked_by=LOSS")
+    return tuple(int(i) for i in np.argsort(mean_recalls(own), kind="stable"))
+
+
+def mean_recalls(runs: Sequence[Run]) -> Any:
+    return np.mean([[run.recall("val", [k]) for k in range(len(run.class_names))] for run in runs], axis=0)
+
+
+def _class(item: Any, order: Sequence[int], data: str) -> Any:
+    match = RANK.fullmatch(item) if isinstance(item, str) else None
+    if match is None:
+        return item
+    place = int(match[1]) - 1 if match[1] else len(order) // 2
+    if place >= len(order):
+        raise UserError(f"important_class={item}: {data} has {len(order)} classes.")
+    return order[place]
