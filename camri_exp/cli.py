@@ -23,7 +23,7 @@ CONFIGS = next(path for path in (PACKAGE / "configs", PACKAGE.parent / "configs"
 
 
 def register_resolvers() -> None:
-    """What configs use: ``camri.first`` (the first value given), ``camri.times`` (a product), a job's folder and GPUs."""
+    """What configs use: ``camri.first`` (the first value given), ``camri.times`` (a product), a job's folder, GPUs."""
     OmegaConf.register_new_resolver("camri.first", lambda *values: next(v for v in values if v), replace=True)
     OmegaConf.register_new_resolver("camri.times", lambda a, b: a * b, replace=True)
     OmegaConf.register_new_resolver("camri.job", _job_name, replace=True)

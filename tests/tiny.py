@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from camri_exp.data.base import ImageDataModule, Split
+from camri_exp.data.base import ImageDataModule, Images, Split
 
 COLOURS = {
     "red": (200, 40, 40),
@@ -27,7 +27,8 @@ class TinyDataModule(ImageDataModule):
         target = torch.arange(size) % len(COLOURS)
         base = torch.tensor(list(COLOURS.values()))[target][:, :, None, None]
         noise = torch.randint(-60, 61, (size, 3, self.image_size, self.image_size), generator=generator)
-        return Split((base + noise).clamp(0, 255).byte(), target, [f"{name} {i}" for i in range(size)])
+        pixels = (base + noise).clamp(0, 255).byte().numpy()
+        return Images.in_memory(pixels, target.numpy(), [f"{name} {i}" for i in range(size)]).split(range(size))
 
     def augment_batch(self, images: Tensor) -> Tensor:
         return images.flip(-1) if torch.rand(()) < 0.5 else images

@@ -4,26 +4,64 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
+from camri_exp.data.cache import moments
 
-@dataclass
+
+@dataclass(frozen=True)
 class Split:
-    """The images of one split: uint8 (n, C, H, W), targets int64 (n,), a name each, and a group each where known."""
+    """Some of the images of a data set, without a copy of them.
+
+    Attributes:
+        images: uint8 (M, C, H, W), those of all splits.
+        index: int64 (n,), which of them are in this split.
+        target: int64 (n,), their classes.
+        names: n file names or other names.
+        moments: float64 (n, 2C), mean and mean square of their channels.
+        groups: n groups (the physical sign of a picture), where they are known.
+    """
 
     images: Tensor
+    index: Tensor
     target: Tensor
     names: Sequence[str]
+    moments: npt.NDArray[np.float64]
     groups: Sequence[str] | None = None
 
-    def select(self, index: Sequence[int] | Tensor) -> "Split":
-        index = torch.as_tensor(index)
-        chosen = index.tolist()
+
+@dataclass(frozen=True)
+class Images:
+    """All images of a data set with what is known of each, to be cut into splits."""
+
+    pixels: Tensor
+    target: npt.NDArray[np.int64]
+    names: Sequence[str]
+    moments: npt.NDArray[np.float64]
+    groups: Sequence[str] | None = None
+
+    @classmethod
+    def in_memory(cls, pixels: npt.NDArray[np.uint8], target: npt.NDArray[Any], names: Sequence[str]) -> "Images":
+        """Images that need no cache: uint8 (N, C, H, W)."""
+        blocks = [moments(pixels[start : start + 4096]) for start in range(0, len(pixels), 4096)]
+        return cls(torch.from_numpy(pixels), np.asarray(target, dtype=np.int64), names, np.concatenate(blocks))
+
+    def split(self, index: Sequence[int] | npt.NDArray[np.int64]) -> Split:
+        chosen = np.asarray(index, dtype=np.int64)
         groups = None if self.groups is None else [self.groups[i] for i in chosen]
-        return Split(self.images[index], self.target[index], [self.names[i] for i in chosen], groups)
+        return Split(
+            self.pixels,
+            torch.from_numpy(chosen),
+            torch.from_numpy(self.target[chosen]),
+            [self.names[i] for i in chosen],
+            self.moments[chosen],
+            groups,
+        )
 
 
 class _Batches(Dataset[tuple[Tensor, Tensor]]):
@@ -33,12 +71,12 @@ class _Batches(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.split.target)
 
-    def __getitem__(self, index: Any) -> tuple[Tensor, Tensor]:
-        return self.split.images[index], self.split.target[index]
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.split.images[self.split.index[index]], self.split.target[index]
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        index = torch.as_tensor(indices, dtype=torch.long)
-        return self.split.images.index_select(0, index), self.split.target.index_select(0, index)
+        chosen = torch.tensor(indices, dtype=torch.long, device=self.split.target.device)
+        return self.split.images.index_select(0, self.split.index[chosen]), self.split.target[chosen]
 
 
 class ShardedBatches(Sampler[list[int]]):
@@ -104,12 +142,8 @@ class ImageDataModule(pl.LightningDataModule):
         train = self.splits["train"]
         self.class_counts: list[int] = torch.bincount(train.target, minlength=len(self.class_names)).tolist()
         self.channels = train.images.shape[1]
-        pixels = train.images.transpose(0, 1).flatten(1)
-        histogram = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in pixels]).double()
-        levels = torch.arange(256, dtype=torch.float64) / 255
-        mean = histogram @ levels / histogram.sum(1)
-        std = (histogram @ levels.square() / histogram.sum(1) - mean.square()).sqrt().clamp_min(1e-3)
-        self.mean, self.std = tuple(mean.tolist()), tuple(std.tolist())
+        mean, square = np.split(train.moments.mean(axis=0), 2)
+        self.mean, self.std = tuple(mean.tolist()), tuple(np.sqrt((square - mean**2).clip(1e-6)).tolist())
 
     def length(self, split: str) -> int:
         return len(self.splits[split].target)
@@ -120,8 +154,10 @@ class ImageDataModule(pl.LightningDataModule):
     def groups(self, split: str) -> Sequence[str] | None:
         return self.splits[split].groups
 
-    def images(self, split: str) -> Tensor:
-        return self.splits[split].images
+    def images(self, split: str, index: Sequence[int] | slice = slice(None)) -> Tensor:
+        """uint8 images (n, C, H, W) of a split, or those of the given positions."""
+        chosen = self.splits[split]
+        return chosen.images[chosen.index[index]]
 
     def train_dataloader(self) -> DataLoader[Any]:
         sampler: DistributedSampler[Any] = DistributedSampler(

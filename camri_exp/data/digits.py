@@ -1,11 +1,10 @@
 """scikit-learn's digits: 1,797 real handwritten digits of 8 x 8 pixels, part of the library."""
 
 import numpy as np
-import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from camri_exp.data.base import ImageDataModule, Split
+from camri_exp.data.base import ImageDataModule, Images, Split
 
 
 class DigitsDataModule(ImageDataModule):
@@ -18,11 +17,7 @@ class DigitsDataModule(ImageDataModule):
         digits = load_digits()
         self.class_names = [str(digit) for digit in range(10)]
         grey = np.round(digits.images * (255 / 16)).astype(np.uint8)  # 17 levels in the source
-        whole = Split(
-            torch.from_numpy(grey)[:, None],
-            torch.from_numpy(digits.target).long(),
-            [f"digit {i}" for i in range(len(grey))],
-        )
+        images = Images.in_memory(grey[:, None], digits.target, [f"digit {i}" for i in range(len(grey))])
         rest, test = train_test_split(np.arange(len(grey)), test_size=0.2, stratify=digits.target, random_state=0)
         train, val = train_test_split(rest, test_size=0.125, stratify=digits.target[rest], random_state=0)
-        return {"train": whole.select(train), "val": whole.select(val), "test": whole.select(test)}
+        return {"train": images.split(train), "val": images.split(val), "test": images.split(test)}

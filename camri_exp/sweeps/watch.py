@@ -102,7 +102,7 @@ class Watch:
             self._show(self.line())
 
     def _show(self, line: str, last: bool = False) -> None:
-        """Over the last line on a terminal; in a log only what is new, leaving out an estimate that moves every second."""
+        """Over the last line on a terminal; in a log only what is new (an estimate moves every second)."""
         known = line.split(", about")[0]
         if self.out.isatty():
             print(f"\r\033[K{line}", end="\n" if last else "", file=self.out, flush=True)

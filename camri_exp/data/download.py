@@ -1,0 +1,92 @@
+"""Archives from the net: resumed where they broke off, checked, and unpacked nowhere but into their folder."""
+
+import hashlib
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from camri_exp.errors import UserError
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip file on the net and its MD5 sum."""
+
+    url: str
+    md5: str
+
+    @property
+    def name(self) -> str:
+        return self.url.rsplit("/", 1)[-1]
+
+
+def fetch_and_unpack(archives: list[Archive], folder: Path) -> None:
+    """Download what is not there yet, check it, unpack it into ``folder``, and remove the archive.
+
+    Raises:
+        UserError: no network, a damaged download, a full disk, or a zip whose paths climb out of ``folder``.
+    """
+    for archive in archives:
+        path = folder / archive.name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _download(archive, path)
+            _check(archive, path)
+            unpack(path, folder)
+        except (OSError, zipfile.BadZipFile) as error:  # urllib's errors are OSErrors
+            reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+            raise UserError(f"downloading {archive.url} failed: {reason}") from error
+        path.unlink()
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Unpack a zip; one with a path that leads out of ``folder`` is refused whole."""
+    root = folder.resolve()
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if not (root / name).resolve().is_relative_to(root):
+                raise UserError(f"{path} was refused: its path {name!r} leads out of the folder it is unpacked into.")
+        archive.extractall(root)
+
+
+def _download(archive: Archive, path: Path) -> None:
+    if path.exists():
+        return
+    part = path.with_name(path.name + ".part")
+    start = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(archive.url, headers={"Range": f"bytes={start}-"} if start else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=30)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:  # 416: the part is whole already
+            raise
+        part.rename(path)
+        return
+    with response:
+        resumed = response.status == 206
+        before = start if resumed else 0
+        total = int(response.headers.get("Content-Length", 0)) + before
+        bar = tqdm(total=total or None, initial=before, unit="B", unit_scale=True, desc=path.name, disable=None)
+        with open(part, "ab" if resumed else "wb") as file, bar:
+            while block := response.read(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+    if total and part.stat().st_size < total:
+        raise OSError(f"the connection broke after {part.stat().st_size} of {total} bytes; start again to go on")
+    part.rename(path)
+
+
+def _check(archive: Archive, path: Path) -> None:
+    digest = hashlib.md5()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    if digest.hexdigest() != archive.md5:
+        path.unlink()
+        raise UserError(f"downloading {archive.url} failed: its MD5 sum is not {archive.md5}. Start again.")
