@@ -29,7 +29,7 @@ def random_crop(images: Tensor, padding: int = 4) -> Tensor:
 
 
 def random_affine(images: Tensor, degrees: float, scale: float, shift: float) -> Tensor:
-    """Rotate by up to ``degrees``, scale by 1 +- ``scale``, shift by up to ``shift`` of the size; edges are repeated."""
+    """Rotate by up to ``degrees``, scale by 1 +- ``scale``, shift by ``shift`` of the size; edges are repeated."""
 
     def uniform(limit: float) -> Tensor:
         return (torch.rand(len(images), device=images.device) * 2 - 1) * limit
