@@ -1,0 +1,107 @@
+"""The threshold curve against moving the threshold image by image."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from camri_exp.metrics import confusion, threshold
+
+
+def random_case(seed, n=60, classes=5, decimals=None):
+    random = np.random.default_rng(seed)
+    scores = random.normal(size=(n, classes)).astype(np.float32)
+    target = random.integers(classes, size=n)
+    scores[np.arange(n), target] += 1
+    return (scores if decimals is None else scores.round(decimals)), target
+
+
+def counted(scores, target, important, bias):
+    """Brute force: move, predict, count, with the project's own summary of a confusion matrix."""
+    shifted = scores.astype(np.float64)
+    shifted[:, important] += bias
+    matrix = np.zeros((scores.shape[1],) * 2, dtype=int)
+    np.add.at(matrix, (target, shifted.argmax(1)), 1)
+    found = confusion.summarize(matrix, important, [str(k) for k in range(scores.shape[1])])
+    return found["recall_important"], found["precision_important"], found["accuracy"]
+
+
+@pytest.mark.parametrize("important", [[2], [0], [1, 4]])
+@pytest.mark.parametrize("decimals", [None, 1])
+def test_every_point_is_what_moving_gives(important, decimals):
+    for seed in range(5):
+        scores, target = random_case(seed, decimals=decimals)
+        curve = threshold.curve(scores, target, important)
+        for i in range(len(curve)):
+            found = counted(scores, target, important, curve.bias[i])
+            assert found == pytest.approx((curve.recall[i], curve.precision[i], curve.accuracy[i])), i
+            assert threshold.at(scores, target, important, curve.bias[i]) == pytest.approx(curve.point(i))
+
+
+def test_no_point_is_missing():
+    scores, target = random_case(0)
+    curve = threshold.curve(scores, target, [3])
+    seen = {(round(a, 9), round(b, 9)) for a, b in zip(curve.recall, curve.accuracy, strict=True)}
+    for bias in np.linspace(-8, 8, 4001):
+        recall, _, accuracy = counted(scores, target, [3], bias)
+        assert (round(recall, 9), round(accuracy, 9)) in seen
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 30), classes=st.integers(2, 5))
+def test_bias_and_recall_rise_together(seed, n, classes):
+    scores, target = random_case(seed, n, classes, decimals=1)
+    curve = threshold.curve(scores, target, [0])
+    assert (np.diff(curve.bias) > 0).all()
+    assert (np.diff(curve.recall) >= 0).all()
+    assert curve.recall[0] == 0
+
+
+@pytest.mark.parametrize("decimals", [None, 0])
+@pytest.mark.parametrize("important", [[0], [2], [4], [1, 3]])
+def test_the_model_itself_is_the_point_of_bias_zero_whatever_is_tied(important, decimals):
+    for seed in range(20):
+        scores, target = random_case(seed, n=40, decimals=decimals)
+        curve = threshold.curve(scores, target, important)
+        here = int(np.flatnonzero(curve.bias == 0)[0])
+        assert counted(scores, target, important, 0.0)[::2] == pytest.approx((curve.recall[here], curve.accuracy[here]))
+        assert (np.diff(curve.bias) > 0).all()
+
+
+def test_keeping_is_the_best_of_all_that_keep_the_accuracy():
+    for seed in range(10):
+        scores, target = random_case(seed)
+        own = (scores.argmax(1) == target).mean()
+        chosen = threshold.keeping(threshold.curve(scores, target, [1]), own)
+        tried = [counted(scores, target, [1], b) for b in np.linspace(-8, 8, 2001)]
+        assert chosen.recall >= max(recall for recall, _, accuracy in tried if accuracy >= own - 1e-9)
+        assert chosen.accuracy >= own - 1e-9
+        assert counted(scores, target, [1], chosen.bias)[0] == pytest.approx(chosen.recall)
+
+
+def test_nothing_to_gain_leaves_the_model_alone():
+    target = np.arange(30) % 3
+    scores = np.eye(3)[target] * 2
+    assert threshold.keeping(threshold.curve(scores, target, [1]), 1.0).bias == 0
+
+
+def test_impossible_demands_are_refused():
+    scores, target = random_case(0)
+    with pytest.raises(ValueError, match="the best is"):
+        threshold.keeping(threshold.curve(scores, target, [0]), 1.0)
+    with pytest.raises(ValueError, match="not important"):
+        threshold.curve(scores, target, range(5))
+    with pytest.raises(ValueError, match="needs images"):
+        threshold.curve(scores[:0], target[:0], [0])
+
+
+def test_a_class_without_images_has_recall_zero():
+    scores, target = random_case(2, classes=4)
+    curve = threshold.curve(scores[target != 3], target[target != 3], [3])
+    assert not curve.recall.any()
+    assert not curve.precision.any()
+
+
+def test_half_a_million_images():
+    scores, target = random_case(0, n=500_000, classes=3)
+    assert len(threshold.curve(scores, target, [0])) > 400_000
