@@ -1,9 +1,9 @@
 """A generated data set, so that every routine runs without a download."""
 
 import torch
-from torch import Tensor
 
-from camri_exp.data.base import ImageDataModule, Images, Split
+from camri_exp.data.base import ImageDataModule
+from camri_exp.data.images import Images, Split
 
 COLOURS = {
     "red": (200, 40, 40),
@@ -29,6 +29,3 @@ class TinyDataModule(ImageDataModule):
         noise = torch.randint(-60, 61, (size, 3, self.image_size, self.image_size), generator=generator)
         pixels = (base + noise).clamp(0, 255).byte().numpy()
         return Images.in_memory(pixels, target.numpy(), [f"{name} {i}" for i in range(size)]).split(range(size))
-
-    def augment_batch(self, images: Tensor) -> Tensor:
-        return images.flip(-1) if torch.rand(()) < 0.5 else images

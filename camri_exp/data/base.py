@@ -1,67 +1,18 @@
 """Images to batches: a whole data set as uint8 tensors in memory, batches gathered by index, augmented whole."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from camri_exp.data.cache import moments
-
-
-@dataclass(frozen=True)
-class Split:
-    """Some of the images of a data set, without a copy of them.
-
-    Attributes:
-        images: uint8 (M, C, H, W), those of all splits.
-        index: int64 (n,), which of them are in this split.
-        target: int64 (n,), their classes.
-        names: n file names or other names.
-        moments: float64 (n, 2C), mean and mean square of their channels.
-        groups: n groups (the physical sign of a picture), where they are known.
-    """
-
-    images: Tensor
-    index: Tensor
-    target: Tensor
-    names: Sequence[str]
-    moments: npt.NDArray[np.float64]
-    groups: Sequence[str] | None = None
-
-
-@dataclass(frozen=True)
-class Images:
-    """All images of a data set with what is known of each, to be cut into splits."""
-
-    pixels: Tensor
-    target: npt.NDArray[np.int64]
-    names: Sequence[str]
-    moments: npt.NDArray[np.float64]
-    groups: Sequence[str] | None = None
-
-    @classmethod
-    def in_memory(cls, pixels: npt.NDArray[np.uint8], target: npt.NDArray[Any], names: Sequence[str]) -> "Images":
-        """Images that need no cache: uint8 (N, C, H, W)."""
-        blocks = [moments(pixels[start : start + 4096]) for start in range(0, len(pixels), 4096)]
-        return cls(torch.from_numpy(pixels), np.asarray(target, dtype=np.int64), names, np.concatenate(blocks))
-
-    def split(self, index: Sequence[int] | npt.NDArray[np.int64]) -> Split:
-        chosen = np.asarray(index, dtype=np.int64)
-        groups = None if self.groups is None else [self.groups[i] for i in chosen]
-        return Split(
-            self.pixels,
-            torch.from_numpy(chosen),
-            torch.from_numpy(self.target[chosen]),
-            [self.names[i] for i in chosen],
-            self.moments[chosen],
-            groups,
-        )
+from camri_exp.data import imbalance
+from camri_exp.data.augment import Augmentation
+from camri_exp.data.images import Split
+from camri_exp.errors import UserError
 
 
 class _Batches(Dataset[tuple[Tensor, Tensor]]):
@@ -99,7 +50,7 @@ class ShardedBatches(Sampler[list[int]]):
 
 
 class ImageDataModule(pl.LightningDataModule):
-    """Base of all data sets. A subclass loads its splits in ``load`` and may augment in ``augment_batch``.
+    """Base of all data sets. A subclass loads its splits in ``load``, and downloads in ``prepare_data`` if it can.
 
     After ``setup``: ``class_names``, ``class_counts`` (training split), ``channels``, ``image_size``, ``mean`` and
     ``std`` (a value a channel, of pixels in [0, 1], from the training split).
@@ -109,41 +60,64 @@ class ImageDataModule(pl.LightningDataModule):
         batch_size: images a batch (and process), in training and evaluation.
         image_size: height and width of the images.
         seed: of the order of the training images.
-        augment: random changes of the training images.
+        augment: whether training images are changed at random, as ``augmentation`` says.
+        augmentation: the fields of ``Augmentation``.
+        imbalance: fewer training images of some classes; see ``camri_exp.data.imbalance``.
+        device: where the images wait: ``cpu``, ``auto`` (on the GPU that trains, if all of them take less than half of
+            its free memory).
+        cache_dir: where decoded pictures are kept; null is beside them.
     """
 
     class_names: list[str]
 
     def __init__(
-        self, root: str | None = None, batch_size: int = 64, image_size: int = 32, seed: int = 0, augment: bool = True
+        self,
+        root: str | None = None,
+        batch_size: int = 64,
+        image_size: int = 32,
+        seed: int = 0,
+        augment: bool = True,
+        augmentation: Mapping[str, Any] | None = None,
+        imbalance: Mapping[str, Any] | None = None,
+        device: str = "auto",
+        cache_dir: str | None = None,
     ) -> None:
         super().__init__()
-        self.root, self.batch_size, self.image_size, self.seed, self.augment = (
-            root,
-            batch_size,
-            image_size,
-            seed,
-            augment,
-        )
+        if device not in ("auto", "cpu"):
+            raise ValueError(f"device={device}; expected auto or cpu")
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}; expected at least 1")
+        self.root, self.batch_size, self.image_size, self.seed = root, batch_size, image_size, seed
+        self.augmentation = Augmentation(**augmentation or {}) if augment else Augmentation()
+        self.imbalance, self.device, self.cache_dir = imbalance, device, cache_dir
         self.splits: dict[str, Split] = {}
 
     def load(self) -> dict[str, Split]:
         """The splits train, val and test; sets ``class_names``."""
         raise NotImplementedError
 
-    def augment_batch(self, images: Tensor) -> Tensor:
-        """Random changes of a training batch, float (N, C, H, W) in [0, 1]; none unless a data set has some."""
-        return images
-
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
             return
-        self.splits = self.load()
-        train = self.splits["train"]
+        splits = self.load()
+        train = splits["train"]
+        if self.imbalance is not None:
+            train = train.subset(imbalance.kept(train.target.numpy(), self.class_names, **self.imbalance))
+        self._check(splits | {"train": train})
         self.class_counts: list[int] = torch.bincount(train.target, minlength=len(self.class_names)).tolist()
         self.channels = train.images.shape[1]
         mean, square = np.split(train.moments.mean(axis=0), 2)
         self.mean, self.std = tuple(mean.tolist()), tuple(np.sqrt((square - mean**2).clip(1e-6)).tolist())
+        self.splits = splits | {"train": train}
+
+    def _check(self, splits: dict[str, Split]) -> None:
+        missing = set(range(len(self.class_names))) - set(splits["train"].target.tolist())
+        if missing:
+            names = ", ".join(repr(self.class_names[i]) for i in sorted(missing)[:5])
+            raise UserError(f"no training picture of {names}. Every class needs some; {self.root} holds the data.")
+        for name in ("val", "test"):
+            if not len(splits[name].target):
+                raise UserError(f"no picture for the {name} split. Add some; {self.root} holds the data.")
 
     def length(self, split: str) -> int:
         return len(self.splits[split].target)
@@ -159,7 +133,19 @@ class ImageDataModule(pl.LightningDataModule):
         chosen = self.splits[split]
         return chosen.images[chosen.index[index]]
 
+    def _move_to_gpu(self) -> None:
+        """All images to the GPU that trains: no copy a batch, no waiting for the CPU."""
+        images = self.splits["train"].images
+        if self.device == "cpu" or self.trainer is None or images.is_cuda:
+            return
+        device = self.trainer.strategy.root_device
+        if device.type != "cuda" or images.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+            return
+        on_gpu = images.to(device)
+        self.splits = {name: split.to(on_gpu) for name, split in self.splits.items()}
+
     def train_dataloader(self) -> DataLoader[Any]:
+        self._move_to_gpu()
         sampler: DistributedSampler[Any] = DistributedSampler(
             _Batches(self.splits["train"]), self._world_size, self._rank, shuffle=True, seed=self.seed
         )
@@ -189,8 +175,8 @@ class ImageDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         images, target = batch
-        if self.augment and self.trainer is not None and self.trainer.training:
-            images = self.augment_batch(images)
+        if self.trainer is not None and self.trainer.training:
+            images = self.augmentation(images)
         return self.normalize(images), target
 
     def normalize(self, images: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
-"""Decoded once: all pictures of a data set as one memory-mapped uint8 array, shared by every run that maps it.
+"""Pictures decoded once: a mapped file of pixels that later runs, and the jobs of a sweep running at once, share.
 
-A cache is a folder named by the fingerprint of its source (names, sizes and times of the files, image size, version of
-the decoder). It is built under another name and renamed when it is whole; a lock keeps two processes from building it
-at once.
+A cache is a folder named by the fingerprint of its source. It is built under another name and renamed when it is whole,
+behind a lock, so that nobody meets half of it, and two processes that start together do not both build it.
 """
 
 import hashlib
@@ -11,84 +10,92 @@ import os
 import shutil
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from filelock import FileLock
 from platformdirs import user_cache_dir
 from tqdm import tqdm
 
 from camri_exp.data.decode import VERSION, decode_image
+from camri_exp.data.images import Images, moments
 from camri_exp.errors import UserError
 
-PIXELS, FACTS, MOMENTS = "pixels.uint8", "facts.json", "moments.npy"
-SAMPLES, SAMPLE_BYTES = 64, 1 << 20  # the checksum reads at most 64 MiB, however large the cache
+Pixels = npt.NDArray[np.uint8]
+SAMPLE_BYTES, SAMPLES = 1 << 20, 64  # the checksum reads at most 64 MiB, however large the cache
 
 
 @dataclass(frozen=True)
-class Cache:
-    """Decoded pictures: ``pixels`` (N, C, H, W) uint8, mapped; ``moments`` (N, 2C), mean and mean square a channel.
+class Source:
+    """What a cache is made of.
 
-    ``broken`` are the indices of files that could not be read; their pixels are zero.
+    Attributes:
+        files: their names, sizes and times are the fingerprint, together with ``facts``.
+        facts: whatever else the pixels and labels follow from.
+        shape: of all pixels, (N, C, H, W).
+        read: the labels (N,), the names, and the pictures one by one: (C, H, W) uint8, or None for a broken file.
     """
 
-    pixels: npt.NDArray[np.uint8]
-    moments: npt.NDArray[np.float64]
-    broken: list[int]
+    files: Sequence[str | Path]
+    facts: str
+    shape: tuple[int, int, int, int]
+    read: Callable[[], tuple[npt.NDArray[np.int64], Sequence[str], Iterable[Pixels | None]]]
 
 
-def cached(
-    paths: Sequence[Path], image_size: int, channels: int, cache_dir: str | None, beside: Path, on_error: str = "stop"
-) -> Cache:
-    """The decoded ``paths``, in their order, from the cache; built first where there is none.
+def picture_files(
+    paths: Sequence[str | Path], target: Sequence[int], names: Sequence[str], image_size: int, channels: int = 3
+) -> Source:
+    """A source of one picture a file, decoded as ``decode_image`` does."""
+    shape = (len(paths), channels, image_size, image_size)
+    labels = np.asarray(target, dtype=np.int64)
+    facts = (
+        f"{hashlib.sha256(labels.tobytes()).hexdigest()} {hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()}"
+    )
+    return Source(paths, facts, shape, lambda: (labels, names, _decoded(paths, shape)))
+
+
+def cached(source: Source, cache_dir: str | None, beside: Path, on_error: str = "stop") -> Images:
+    """The images of ``source``, from the cache; built first where there is none.
 
     Args:
         cache_dir: where caches are kept; null is ``.camri_cache`` in the folder ``beside``, or the user's cache folder
             where that cannot be written.
-        on_error: ``stop`` at the first file that is no whole picture, or ``skip`` it.
+        on_error: ``stop`` if a file is no whole picture, or ``skip`` it.
 
     Raises:
-        UserError: a broken file, or a disk that is full.
+        UserError: a broken file, a folder that cannot be written, or a disk that is full.
     """
     parent = _cache_folder(cache_dir, beside)
-    folder = parent / fingerprint(paths, image_size, channels)
-    shape = (len(paths), channels, image_size, image_size)
-    if (cache := _open(folder, shape)) is None:
+    folder = parent / _fingerprint(source)
+    if (images := _open(folder, source.shape)) is None:
         with FileLock(parent / f"{folder.name}.lock"):
-            if (cache := _open(folder, shape)) is None:  # else another process built it while this one waited
-                _build(folder, paths, shape)
-                cache = _open(folder, shape)
-                assert cache is not None, "a cache just built is whole"
-    if cache.broken:
-        names = ", ".join(str(paths[i]) for i in cache.broken[:3])
-        message = f"{len(cache.broken)} of {len(paths)} files are no whole pictures: {names}"
+            if (images := _open(folder, source.shape)) is None:  # else another process built it while this one waited
+                _build(folder, source)
+                images = _open(folder, source.shape)
+                assert images is not None, "a cache just built is whole"
+    if images.broken:
+        names = ", ".join(str(source.files[i]) for i in images.broken[:3])
+        message = f"{len(images.broken)} of {source.shape[0]} files are no whole pictures: {names}"
         if on_error == "stop":
             raise UserError(f"{message}. Mend or remove them, or go on without them: data.on_error=skip")
         print(f"{message}; left out.", file=sys.stderr)
-    return cache
+    return images
 
 
-def fingerprint(paths: Sequence[Path], image_size: int, channels: int) -> str:
-    """Twenty hex digits that change when a file, its size or its time, or the way of decoding changes."""
-    digest = hashlib.sha256(f"{VERSION} {image_size} {channels}".encode())
-    for path in paths:
+def _fingerprint(source: Source) -> str:
+    digest = hashlib.sha256(f"{VERSION} {source.shape} {source.facts}".encode())
+    for path in source.files:
         try:
-            facts = path.stat()
+            status = os.stat(path)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-        digest.update(f"\n{path}\0{facts.st_size}\0{facts.st_mtime_ns}".encode())
+        digest.update(f"\n{path}\0{status.st_size}\0{status.st_mtime_ns}".encode())
     return digest.hexdigest()[:20]
-
-
-def moments(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Mean and mean square of each image's channels, pixels in [0, 1]: (N, C, H, W) -> (N, 2C)."""
-    flat = pixels.reshape(*pixels.shape[:2], -1).astype(np.float32) / 255
-    return np.concatenate([flat.mean(-1, dtype=np.float64), np.square(flat).mean(-1, dtype=np.float64)], axis=1)
 
 
 def _cache_folder(cache_dir: str | None, beside: Path) -> Path:
@@ -104,18 +111,17 @@ def _cache_folder(cache_dir: str | None, beside: Path) -> Path:
     )
 
 
-def _open(folder: Path, shape: tuple[int, ...]) -> Cache | None:
-    """The cache in ``folder``, or None where there is none or it is damaged."""
+def _open(folder: Path, shape: tuple[int, ...]) -> Images | None:
+    """The images in ``folder``, or None where there are none or they are damaged."""
+    file = folder / "pixels"
     try:
-        facts = json.loads((folder / FACTS).read_text())
-        whole = (folder / PIXELS).stat().st_size == int(np.prod(shape)) and facts["checksum"] == _checksum(
-            folder / PIXELS
-        )
-        if not whole:
+        facts = json.loads((folder / "facts.json").read_text())
+        if file.stat().st_size != int(np.prod(shape)) or facts["checksum"] != _checksum(file):
             return None
         # Copy-on-write: torch wants writable memory, and what nobody writes stays shared with the other processes.
-        pixels = np.memmap(folder / PIXELS, np.uint8, "c", shape=shape)
-        return Cache(pixels, np.load(folder / MOMENTS), facts["broken"])
+        pixels = torch.from_numpy(np.memmap(file, np.uint8, "c", shape=shape))
+        target, statistics = np.load(folder / "target.npy"), np.load(folder / "moments.npy")
+        return Images(pixels, target, facts["names"], statistics, broken=facts["broken"])
     except (OSError, ValueError, KeyError):
         return None
 
@@ -123,68 +129,65 @@ def _open(folder: Path, shape: tuple[int, ...]) -> Cache | None:
 def _checksum(path: Path) -> int:
     """Of the whole file where it is small, else of evenly spread samples."""
     blocks = -(-path.stat().st_size // SAMPLE_BYTES)
+    spread = {round(i * (blocks - 1) / (SAMPLES - 1)) for i in range(SAMPLES)}
     value = 0
     with open(path, "rb") as file:
-        for block in sorted(
-            {round(i * (blocks - 1) / (SAMPLES - 1)) for i in range(SAMPLES)} if blocks > SAMPLES else range(blocks)
-        ):
+        for block in sorted(spread) if blocks > SAMPLES else range(blocks):
             file.seek(block * SAMPLE_BYTES)
             value = zlib.crc32(file.read(SAMPLE_BYTES), value)
     return value
 
 
-def _build(folder: Path, paths: Sequence[Path], shape: tuple[int, ...]) -> None:
+def _build(folder: Path, source: Source) -> None:
     temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     for killed in folder.parent.glob(f"{folder.name}.*.tmp"):
         shutil.rmtree(killed, ignore_errors=True)
+    target, names, pictures = source.read()
     try:
         temporary.mkdir()
-        with open(temporary / PIXELS, "wb") as file:
-            if hasattr(os, "posix_fallocate"):  # a full disk shows now, not in the middle
-                os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)))
-            statistics, broken = _decode_into(file, paths, shape)
-        np.save(temporary / MOMENTS, statistics)
-        (temporary / FACTS).write_text(json.dumps({"broken": broken, "checksum": _checksum(temporary / PIXELS)}))
+        statistics, broken = _write_pixels(temporary / "pixels", pictures, source.shape)
+        np.save(temporary / "target.npy", target)
+        np.save(temporary / "moments.npy", statistics)
+        facts = {"names": list(names), "broken": broken, "checksum": _checksum(temporary / "pixels")}
+        (temporary / "facts.json").write_text(json.dumps(facts))
         shutil.rmtree(folder, ignore_errors=True)  # a damaged one
         temporary.rename(folder)
     except OSError as error:
-        size = np.prod(shape) / 2**20
         raise UserError(
-            f"the decoded pictures ({size:.0f} MiB) cannot be written to {folder.parent}: {error.strerror}. "
-            "Make room, or give another folder: data.cache_dir=DIR"
+            f"the decoded pictures ({np.prod(source.shape) / 2**20:.0f} MiB) cannot be written to {folder.parent}: "
+            f"{error.strerror}. Make room, or give another folder: data.cache_dir=DIR"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _decode_into(
-    file: BinaryIO, paths: Sequence[Path], shape: tuple[int, ...]
+def _write_pixels(
+    path: Path, pictures: Iterable[Pixels | None], shape: tuple[int, int, int, int]
 ) -> tuple[npt.NDArray[np.float64], list[int]]:
+    """Write all pictures, zeros for broken ones; the moments of each, and which are broken."""
     statistics, broken = np.zeros((shape[0], 2 * shape[1])), []
-    for index, pixels in enumerate(_decoded(paths, shape)):
-        if pixels is None:
-            broken.append(index)
-            pixels = np.zeros(shape[1:], np.uint8)
-        statistics[index] = moments(pixels[None])[0]
-        file.write(pixels.data)
+    with open(path, "wb") as file:
+        if hasattr(os, "posix_fallocate"):  # a full disk shows now, not in the middle
+            os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)))
+        for index, pixels in enumerate(tqdm(pictures, total=shape[0], unit="picture", desc="decoding", disable=None)):
+            if pixels is None:
+                broken.append(index)
+                pixels = np.zeros(shape[1:], np.uint8)
+            statistics[index] = moments(pixels[None])[0]
+            file.write(pixels.data)
     return statistics, broken
 
 
 def _decoded(
-    paths: Sequence[Path], shape: tuple[int, ...], block: int = 1024
-) -> Iterator[npt.NDArray[np.uint8] | None]:
-    def decode(path: Path) -> npt.NDArray[np.uint8] | None:
+    paths: Sequence[str | Path], shape: tuple[int, int, int, int], block: int = 1024
+) -> Iterator[Pixels | None]:
+    def decode(path: str | Path) -> Pixels | None:
         try:
             return decode_image(path, shape[-1], shape[1])
         except (OSError, ValueError, SyntaxError):  # what Pillow raises for files that are no whole pictures
             return None
 
     # Pillow lets go of the interpreter while it decodes and resizes. Blocks keep the results waiting few.
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=len(paths), unit="picture", desc="decoding", disable=None) as bar,
-    ):
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(paths), block):
-            for pixels in pool.map(decode, paths[start : start + block]):
-                bar.update()
-                yield pixels
+            yield from pool.map(decode, paths[start : start + block])

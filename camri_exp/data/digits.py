@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from camri_exp.data.base import ImageDataModule, Images, Split
+from camri_exp.data.base import ImageDataModule
+from camri_exp.data.images import Images, Split
 
 
 class DigitsDataModule(ImageDataModule):

@@ -1,0 +1,72 @@
+"""Animals with Attributes 2: 37,322 photographs of 50 animals (Xian et al. 2018)."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from camri_exp.data.base import ImageDataModule
+from camri_exp.data.cache import cached, picture_files
+from camri_exp.data.download import Archive, fetch_and_unpack
+from camri_exp.data.images import Split
+from camri_exp.data.split import by_hash
+from camri_exp.errors import UserError
+
+ARCHIVE = Archive("https://cvml.ista.ac.at/AwA2/AwA2-data.zip")  # its authors publish no sum
+FOLDER = "Animals_with_Attributes2"
+
+
+class AwA2DataModule(ImageDataModule):
+    """AwA2 below ``root/Animals_with_Attributes2``: ``classes.txt`` and ``JPEGImages/<class>/*.jpg``.
+
+    The data set's own splits keep classes apart (zero-shot learning), so there is none for classification. Here the
+    file name decides: with f = the first 8 bytes of its SHA-256, big-endian, over 2^64, it is test if f < 0.2,
+    validation if f < 0.3, else training. That depends on no order, no library and no other file.
+
+    Args:
+        image_size: 64; 224 for pretrained backbones.
+        rest: see ``ImageDataModule``.
+    """
+
+    def __init__(self, root: str, image_size: int = 64, on_error: str = "stop", **rest: Any) -> None:
+        super().__init__(root=root, image_size=image_size, **rest)
+        self.folder, self.on_error = Path(root) / FOLDER, on_error
+
+    def prepare_data(self) -> None:
+        if (self.folder / "JPEGImages").is_dir():
+            return
+        try:
+            fetch_and_unpack([ARCHIVE], self.folder.parent)
+        except UserError as error:
+            raise UserError(
+                f"AwA2 is not in {self.folder}, and {error}. To place it by hand, unpack {ARCHIVE.url} (13 GB) in "
+                f"{self.folder.parent}, or say where it is: data.root=DIR"
+            ) from error
+
+    def load(self) -> dict[str, Split]:
+        self.class_names = self._classes()
+        files = [
+            (f"{animal}/{name}", label)
+            for label, animal in enumerate(self.class_names)
+            for name in sorted(os.listdir(self.folder / "JPEGImages" / animal))
+            if name.endswith(".jpg")
+        ]
+        names = [name for name, _ in files]
+        paths = [os.path.join(self.folder, "JPEGImages", name) for name in names]
+        source = picture_files(paths, [label for _, label in files], names, self.image_size)
+        images = cached(source, self.cache_dir, self.folder, self.on_error)
+        where = [by_hash(Path(name).name) for name in names]
+        return {
+            split: images.split([i for i, own in enumerate(where) if own == split])
+            for split in ("train", "val", "test")
+        }
+
+    def _classes(self) -> list[str]:
+        try:
+            lines = (self.folder / "classes.txt").read_text().splitlines()
+        except OSError as error:
+            raise UserError(f"{self.folder / 'classes.txt'} cannot be read: {error.strerror}.") from error
+        names = [line.split()[-1] for line in lines if line.strip()]
+        missing = [name for name in names if not (self.folder / "JPEGImages" / name).is_dir()]
+        if missing or not names:
+            raise UserError(f"{self.folder / 'JPEGImages'} lacks the folders of {', '.join(missing[:3]) or 'all'}.")
+        return names

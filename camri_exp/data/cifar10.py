@@ -1,0 +1,68 @@
+"""CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels in ten classes (Krizhevsky 2009)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from camri_exp.data.base import ImageDataModule
+from camri_exp.data.cache import Source, cached
+from camri_exp.data.images import Split
+from camri_exp.data.split import hold_out
+from camri_exp.errors import UserError
+
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+FILES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+TRAINING, TEST = 50_000, 10_000
+
+
+class CIFAR10DataModule(ImageDataModule):
+    """CIFAR-10 below ``root/cifar-10-batches-py``; torchvision downloads it and checks its MD5 sums.
+
+    Validation is a tenth of each class's training images, chosen by a stable hash: the same on every machine.
+
+    Raises:
+        UserError: the data is not there, or damaged, and cannot be downloaded.
+    """
+
+    def __init__(self, root: str, image_size: int = 32, **rest: Any) -> None:
+        super().__init__(root=root, image_size=image_size, **rest)
+        if image_size != 32:
+            raise ValueError(f"image_size={image_size}; CIFAR-10's images are 32 pixels wide and high")
+        self.folder = Path(root) / "cifar-10-batches-py"
+
+    def prepare_data(self) -> None:
+        if all((self.folder / name).is_file() for name in FILES):
+            return  # torchvision would read and hash everything again; the first reading checks it
+        self._torchvision(train=True, download=True)
+
+    def load(self) -> dict[str, Split]:
+        source = Source([self.folder / name for name in FILES], "cifar10", (TRAINING + TEST, 3, 32, 32), self._read)
+        images = cached(source, self.cache_dir, self.folder.parent)
+        self.class_names = list(CLASSES)
+        kept, held = hold_out(images.target[:TRAINING], images.names[:TRAINING], fraction=0.1)
+        return {
+            "train": images.split(kept),
+            "val": images.split(held),
+            "test": images.split(np.arange(TRAINING, TRAINING + TEST)),
+        }
+
+    def _read(self) -> tuple[npt.NDArray[np.int64], list[str], Iterable[npt.NDArray[np.uint8]]]:
+        training, test = (self._torchvision(train, download=False) for train in (True, False))
+        names = [f"{part}/{i:05}" for part, data in (("train", training), ("test", test)) for i in range(len(data))]
+        pixels = (np.ascontiguousarray(image.transpose(2, 0, 1)) for data in (training, test) for image in data.data)
+        return np.array(training.targets + test.targets), names, pixels
+
+    def _torchvision(self, train: bool, download: bool) -> Any:
+        from torchvision.datasets import CIFAR10
+
+        try:
+            return CIFAR10(str(self.folder.parent), train=train, download=download)
+        except (OSError, RuntimeError) as error:
+            reason = str(getattr(error, "reason", error)).splitlines()[0]
+            raise UserError(
+                f"CIFAR-10 is not whole in {self.folder}, and the download failed or was not tried: {reason}. To place "
+                f"it by hand, unpack {CIFAR10.url} in {self.folder.parent}, or say where it is: data.root=DIR"
+            ) from error

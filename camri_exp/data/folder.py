@@ -1,0 +1,162 @@
+"""The user's own pictures: a folder a class, with train, val and test above them or not, or a CSV that lists them."""
+
+import csv
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from camri_exp.data.base import ImageDataModule
+from camri_exp.data.cache import cached, picture_files
+from camri_exp.data.images import Split
+from camri_exp.data.split import by_hash
+from camri_exp.errors import UserError
+
+SPLITS = ("train", "val", "test")
+COLUMNS = ("path", "label", "split")
+
+
+@dataclass(frozen=True)
+class Picture:
+    path: str  # relative to the root
+    label: str
+    split: str | None
+
+
+class FolderDataModule(ImageDataModule):
+    """Pictures of any size and kind that Pillow reads.
+
+    ``root`` is one of
+
+    - a folder of folders, one a class, whose names are the class names;
+    - a folder with such folders in ``train/``, ``val/`` and ``test/``;
+    - a CSV file with the columns ``path`` (from the CSV's folder), ``label``, and if wished ``split``.
+
+    Where no split is given, or no ``val`` or ``test``, the picture's path decides: with f = the first 8 bytes of its
+    SHA-256, big-endian, over 2^64, it is test if f < 0.2, validation if f < 0.3, else training. A picture stays in its
+    split whatever is added or removed.
+
+    Args:
+        channels: 3, or 1 for grey.
+        on_error: ``stop`` at files that are no whole pictures, or ``skip`` them; they are named and counted.
+        rest: see ``ImageDataModule``.
+
+    Raises:
+        UserError: no such folder, nothing in it, a class that training lacks, or a wrong CSV.
+    """
+
+    def __init__(self, root: str, image_size: int = 64, channels: int = 3, on_error: str = "stop", **rest: Any) -> None:
+        super().__init__(root=root, image_size=image_size, **rest)
+        if channels not in (1, 3):
+            raise ValueError(f"channels={channels}; expected 3 (colour) or 1 (grey)")
+        if on_error not in ("stop", "skip"):
+            raise ValueError(f"on_error={on_error}; expected stop or skip")
+        self.channels, self.on_error = channels, on_error
+
+    def load(self) -> dict[str, Split]:
+        root = Path(str(self.root))
+        if root.is_file():
+            pictures, folder = read_csv(root), root.parent
+        elif root.is_dir():
+            pictures, folder = list_folder(root), root
+        else:
+            raise UserError(f"data.root={root}: there is no such folder or CSV file.")
+        pictures = with_splits(pictures)
+        self.class_names = class_names(pictures, root)
+        ids = {name: i for i, name in enumerate(self.class_names)}
+        names = [picture.path for picture in pictures]
+        source = picture_files(
+            [os.path.join(folder, name) for name in names],
+            [ids[picture.label] for picture in pictures],
+            names,
+            self.image_size,
+            self.channels,
+        )
+        images = cached(source, self.cache_dir, folder, self.on_error)
+        return {
+            split: images.split([i for i, picture in enumerate(pictures) if picture.split == split]) for split in SPLITS
+        }
+
+
+def list_folder(root: Path) -> list[Picture]:
+    """The pictures of a folder of classes, or of such folders in train, val and test."""
+    tops = [split for split in SPLITS if (root / split).is_dir()]
+    if "train" in tops:
+        return [Picture(f"{split}/{path}", label, split) for split in tops for path, label in _classes(root / split)]
+    return [Picture(path, label, None) for path, label in _classes(root)]
+
+
+def _classes(folder: Path) -> list[tuple[str, str]]:
+    suffixes = set(Image.registered_extensions())
+    found = []
+    for label in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and entry.name[0] != "."):
+        inside = [
+            str((Path(place) / name).relative_to(folder).as_posix())
+            for place, _, names in os.walk(folder / label)
+            for name in names
+            if Path(name).suffix.lower() in suffixes and name[0] != "."
+        ]
+        if not inside:
+            raise UserError(f"{folder / label} holds no pictures. Remove that folder, or add pictures of the class.")
+        found += [(path, label) for path in sorted(inside)]
+    if not found:
+        raise UserError(
+            f"{folder} holds no folders of pictures. Expected one folder a class, or train/, val/ and test/."
+        )
+    return found
+
+
+def read_csv(path: Path) -> list[Picture]:
+    """The pictures that a CSV lists: path, label and, for some or all, split."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        unknown = [name for name in columns if name not in COLUMNS]
+        if unknown or not {"path", "label"} <= set(columns):
+            raise UserError(
+                f"{path} has the columns {', '.join(columns) or 'of no header'}; expected path,label or "
+                "path,label,split in the first line."
+            )
+        rows = [(number, row) for number, row in enumerate(reader, start=2)]
+    pictures = []
+    for number, row in rows:
+        split = row.get("split") or None
+        if not row["path"] or not row["label"]:
+            raise UserError(f"{path}, line {number}: a picture needs a path and a label.")
+        if split not in (None, *SPLITS):
+            raise UserError(f"{path}, line {number}: split is {split!r}; expected train, val, test or nothing.")
+        pictures.append(Picture(row["path"], row["label"], split))
+    often, times = Counter(picture.path for picture in pictures).most_common(1)[0] if pictures else ("", 0)
+    if times > 1:
+        raise UserError(f"{path} lists {often} {times} times. Each picture belongs to one class and one split.")
+    return pictures
+
+
+def with_splits(pictures: list[Picture]) -> list[Picture]:
+    """Pictures without a split get one by hash; a missing val or test is taken from train."""
+    given = {picture.split for picture in pictures}
+
+    def split(picture: Picture) -> str:
+        if picture.split in ("val", "test"):
+            return picture.split
+        wanted = by_hash(picture.path)
+        return "train" if wanted in given else wanted
+
+    return [Picture(picture.path, picture.label, split(picture)) for picture in pictures]
+
+
+def class_names(pictures: list[Picture], root: Path) -> list[str]:
+    """The classes of the training pictures, in the order of their names (numbers by value)."""
+    names = {split: {picture.label for picture in pictures if picture.split == split} for split in SPLITS}
+    for split in ("val", "test"):
+        if extra := sorted(names[split] - names["train"]):
+            raise UserError(
+                f"{root}: {split} has the class {extra[0]!r}, training has no picture of it. Add some, or remove it."
+            )
+    if len(names["train"]) < 2:
+        raise UserError(f"{root} has {len(names['train'])} class; expected at least two folders or labels.")
+    numbers = all(name.isdigit() for name in names["train"])
+    return sorted(names["train"], key=lambda name: (int(name) if numbers else 0, name))

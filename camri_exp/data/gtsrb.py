@@ -1,0 +1,159 @@
+"""German Traffic Sign Recognition Benchmark: 43 signs, 39,209 training, 12,630 test images (Stallkamp et al. 2012)."""
+
+import csv
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from camri_exp.data.base import ImageDataModule
+from camri_exp.data.cache import cached, picture_files
+from camri_exp.data.download import Archive, fetch_and_unpack
+from camri_exp.data.images import Images, Split
+from camri_exp.data.split import hold_out
+from camri_exp.errors import UserError, nearest
+
+URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/"
+TEST = (
+    Archive(URL + "GTSRB_Final_Test_Images.zip", "c7e4e6327067d32654124b0fe9e82185"),
+    Archive(URL + "GTSRB_Final_Test_GT.zip", "fe31e9c9270bbcd7b84b7f21a9d9d9e5"),
+)
+TRAINING = {  # variant: folder of the training images, archive
+    "official": (
+        "GTSRB/Final_Training/Images",
+        Archive(URL + "GTSRB_Final_Training_Images.zip", "f33fd80ac59bff73c82d25ab499e03a3"),
+    ),
+    "torchvision": (
+        "GTSRB/Training",
+        Archive(URL + "GTSRB-Training_fixed.zip", "513f3c79a4c5141765e10e952eaa2478"),
+    ),
+}
+TEST_IMAGES, TEST_CLASSES = "GTSRB/Final_Test/Images", "GT-final_test.csv"
+
+SIGNS = (
+    *(f"Speed limit {limit}" for limit in (20, 30, 50, 60, 70, 80)),
+    "End of speed limit 80", "Speed limit 100", "Speed limit 120", "No passing", "No passing for trucks",
+    "Right of way", "Priority road", "Yield", "Stop", "No vehicles", "No trucks", "No entry", "General caution",
+    "Curve left", "Curve right", "Double curve", "Bumpy road", "Slippery road", "Road narrows right", "Road work",
+    "Traffic signals", "Pedestrians", "Children crossing", "Bicycles crossing", "Ice or snow", "Wild animals",
+    "End of all limits", "Turn right ahead", "Turn left ahead", "Ahead only", "Straight or right", "Straight or left",
+    "Keep right", "Keep left", "Roundabout", "End of no passing", "End of no passing for trucks",
+)  # fmt: skip
+
+
+class GTSRBDataModule(ImageDataModule):
+    """GTSRB below ``root/gtsrb``, as its archives unpack and as torchvision lays it out.
+
+    Test is the official test set. Validation is a tenth of each sign's tracks, whole tracks: the 30 frames of one
+    physical sign are nearly the same picture, and a frame in training would give its neighbours in validation away.
+
+    Args:
+        variant: ``official``, all 39,209 training images, or ``torchvision``, the 26,640 that its class reads.
+        drop_leaked: leave out the test images that are pixel by pixel a training image (8 stop signs).
+        rest: see ``ImageDataModule``.
+
+    Raises:
+        UserError: the data is not there and cannot be downloaded, or it is something else.
+    """
+
+    def __init__(
+        self, root: str, variant: str = "official", drop_leaked: bool = False, image_size: int = 32, **rest: Any
+    ) -> None:
+        super().__init__(root=root, image_size=image_size, **rest)
+        if variant not in TRAINING:
+            raise ValueError(f"variant={variant}; expected one of {', '.join(TRAINING)}.{nearest(variant, TRAINING)}")
+        self.variant, self.drop_leaked = variant, drop_leaked
+        self.folder = Path(root) / "gtsrb"
+
+    def prepare_data(self) -> None:
+        training, archive = TRAINING[self.variant]
+        wanted = [] if (self.folder / training).is_dir() else [archive]
+        for place, test_archive in zip((TEST_IMAGES, TEST_CLASSES), TEST, strict=True):
+            wanted += [] if (self.folder / place).exists() else [test_archive]
+        try:
+            fetch_and_unpack(wanted, self.folder)
+        except UserError as error:
+            places = ", ".join((training, TEST_IMAGES, TEST_CLASSES))
+            raise UserError(
+                f"GTSRB is not in {self.folder}, and {error}. To place it by hand, unpack the archives of "
+                f"{URL} there ({places}), or say where it is: data.root=DIR"
+            ) from error
+
+    def load(self) -> dict[str, Split]:
+        self.class_names = list(SIGNS)
+        files = self._training_files() + self._test_files()
+        names = [name for name, _ in files]
+        paths = [os.path.join(self.folder, name) for name in names]  # pathlib needs longer for 50,000 than all the rest
+        source = picture_files(paths, [label for _, label in files], names, self.image_size)
+        images = cached(source, self.cache_dir, self.folder)
+
+        is_training = np.char.startswith(np.array(names), TRAINING[self.variant][0])
+        training, test = np.flatnonzero(is_training), np.flatnonzero(~is_training)
+        tracks = [track(name) if inside else "" for name, inside in zip(names, is_training, strict=True)]
+        kept, held = hold_out(images.target[training], [tracks[i] for i in training], fraction=0.1)
+        return {
+            "train": images.split(training[kept], tracks),
+            "val": images.split(training[held], tracks),
+            "test": images.split(self._without_leaked(images, training, test)),
+        }
+
+    def _training_files(self) -> list[tuple[str, int]]:
+        top = TRAINING[self.variant][0]
+        files = []
+        for folder in sorted(os.listdir(self.folder / top)):
+            if folder.isdigit() and int(folder) < len(SIGNS):
+                inside = sorted(name for name in os.listdir(self.folder / top / folder) if name.endswith(".ppm"))
+                files += [(f"{top}/{folder}/{name}", int(folder)) for name in inside]
+        if not files:
+            raise UserError(
+                f"{self.folder / top} holds no GTSRB images (00000/00000_00000.ppm, …). Remove that folder to "
+                "download them, or say where they are: data.root=DIR"
+            )
+        return files
+
+    def _test_files(self) -> list[tuple[str, int]]:
+        with open(self.folder / TEST_CLASSES, newline="") as file:
+            rows = list(csv.DictReader(file, delimiter=";"))
+        if not rows or not {"Filename", "ClassId"} <= set(rows[0]):
+            raise UserError(
+                f"{self.folder / TEST_CLASSES} is not the official list of test classes (Filename;…;ClassId). "
+                f"It comes from {TEST[1].url}"
+            )
+        return [(f"{TEST_IMAGES}/{row['Filename']}", int(row["ClassId"])) for row in rows]
+
+    def _without_leaked(
+        self, images: Images, training: npt.NDArray[np.int64], test: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        leaked = identical(images, training, test)
+        if not len(leaked):
+            return test
+        names = ", ".join(Path(images.names[i]).name for i in leaked)
+        if not self.drop_leaked:
+            done = "counted nevertheless, as everybody does; data.drop_leaked=true leaves them out"
+        else:
+            done = "left out"
+        print(f"{len(leaked)} test images are training images too ({names}): {done}.", file=sys.stderr)
+        return test[~np.isin(test, leaked)] if self.drop_leaked else test
+
+
+def track(name: str) -> str:
+    """The physical sign that a training file shows: ``…/00014/00023_00005.ppm`` is of ``00014/00023``."""
+    folder, file = name.rsplit("/", 2)[-2:]
+    return f"{folder}/{file.split('_')[0]}"
+
+
+def identical(images: Images, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Those of ``second`` that equal one of ``first`` pixel by pixel."""
+    # Equal pixels have equal moments; only the few with equal moments are looked at.
+    known: dict[bytes, list[int]] = {}
+    for i in first:
+        known.setdefault(images.moments[i].tobytes(), []).append(int(i))
+    same = [
+        i
+        for i in second
+        if any(bool((images.pixels[i] == images.pixels[j]).all()) for j in known.get(images.moments[i].tobytes(), ()))
+    ]
+    return np.array(same, dtype=np.int64)

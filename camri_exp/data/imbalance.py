@@ -1,0 +1,56 @@
+"""Fewer training images of some classes: what the losses for imbalance are made for."""
+
+import numpy as np
+import numpy.typing as npt
+
+from camri_exp import important
+from camri_exp.errors import UserError
+
+PROFILES = ("class", "exponential", "step")
+
+
+def kept(
+    target: npt.NDArray[np.int64],
+    class_names: list[str],
+    profile: str,
+    ratio: float,
+    class_name: int | str | list[int | str] | None = None,
+    seed: int = 0,
+) -> npt.NDArray[np.int64]:
+    """Indices of the training images that stay, in their order.
+
+    Args:
+        profile: ``class``: one class (or several) keeps 1 / ratio of its images. ``exponential``: class k of K keeps
+            ratio^(-k / (K - 1)) of its own (Cui et al. 2019). ``step``: the second half of the classes keeps 1 / ratio
+            (Buda et al. 2018).
+        ratio: at least 1.
+        class_name: of ``profile=class``: an id, a name, or a list.
+        seed: which images stay. A class's larger share holds its smaller ones.
+
+    Raises:
+        UserError: an unknown profile or class, or a ratio below 1.
+    """
+    share = shares(len(class_names), profile, ratio)
+    if profile == "class":
+        ids = important.resolve(class_name, class_names, "data.imbalance.class_name")
+        share[ids] = 1 / ratio
+    stays = np.zeros(len(target), dtype=bool)
+    for label in range(len(class_names)):
+        own = np.flatnonzero(target == label)
+        order = np.random.default_rng([seed, label]).permutation(own)
+        stays[order[: max(1, round(share[label] * len(own)))]] = True
+    return np.flatnonzero(stays)
+
+
+def shares(num_classes: int, profile: str, ratio: float) -> npt.NDArray[np.float64]:
+    """The share (K,) of its images that each class keeps."""
+    if profile not in PROFILES:
+        raise UserError(f"data.imbalance.profile={profile}; expected one of {', '.join(PROFILES)}.")
+    if not ratio >= 1:
+        raise UserError(f"data.imbalance.ratio={ratio}; expected at least 1: the most frequent over the rarest.")
+    rank = np.arange(num_classes)
+    if profile == "exponential":
+        return ratio ** (-rank / max(1, num_classes - 1))
+    if profile == "step":
+        return np.where(rank < (num_classes + 1) // 2, 1.0, 1 / ratio)
+    return np.ones(num_classes)
