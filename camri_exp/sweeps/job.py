@@ -79,8 +79,8 @@ def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], Result], folder:
         cfg.trainer.enable_progress_bar = False
         digest = config_hash(cfg)
         if _nothing_to_do(cfg, folder, digest, record):
-            write_json(folder / "job.json", {**record, "launch": cfg.sweep.launch, "state": "skipped"})
             done = _finished(folder, digest)
+            write_json(folder / "job.json", _skipped(record, cfg.sweep.launch, "done" if done else "failed"))
             return objectives(done) if done else None
         _prepare(cfg, folder, digest, record)
         write_json(folder / "job.json", {**note, "config_hash": digest})
@@ -90,6 +90,8 @@ def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], Result], folder:
             log.warning("attempt %d of %d: the process was killed", attempt, cfg.sweep.attempts)
         with open(folder / "run.log", "a", encoding="utf-8") as text, redirect_stdout(text), redirect_stderr(text):
             result = train(cfg)
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C, which is to stop the sweep as well
+        raise KeyboardInterrupt from stop
     except Exception as error:
         _record_failure(folder, error)
         write_json(folder / "job.json", {**note, "state": "failed", "seconds": time.time() - begin})
@@ -106,6 +108,20 @@ def read_record(folder: Path) -> dict[str, Any]:
         return json.loads((folder / "job.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+def _skipped(record: Mapping[str, Any], launch: str, state: str) -> dict[str, Any]:
+    """The record with a note of who skipped the job. Whoever ran it may not have looked at his own part yet."""
+    if record.get("launch") == launch:  # killed after its result and before this record of it
+        return {**record, "state": state}
+    return {**record, "skipped": launch}
+
+
+def state_of(record: Mapping[str, Any], launch: str) -> str | None:
+    """running, done, failed or skipped in the sweep started as ``launch``; None where it has not come to the job."""
+    if record.get("launch") == launch:
+        return str(record["state"])
+    return "skipped" if record.get("skipped") == launch else None
 
 
 def _finished(folder: Path, digest: str) -> Result | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from camri_exp.sweeps.job import read_record
+from camri_exp.sweeps.job import read_record, state_of
 
 INTERVAL = 1.0
 FINAL = ("done", "failed", "skipped")
@@ -62,8 +62,8 @@ class Watch:
         ):
             if self.records.get(name, {}).get("state") not in FINAL:
                 record = read_record(self.folder / name)
-                if record.get("launch") == self.launch:
-                    self.records[name] = record
+                if (state := state_of(record, self.launch)) is not None:
+                    self.records[name] = {**record, "state": state}
 
     def line(self) -> str:
         counts = Counter(record["state"] for record in self.records.values())
@@ -83,7 +83,7 @@ class Watch:
             record = self.records.get(name, {})
             state = {"running": "interrupted"}.get(record.get("state", ""), record.get("state", "not run here"))
             seconds = f"{record['seconds']:.1f}" if "seconds" in record and state != "skipped" else ""
-            tries = f" (attempt {record['attempt']})" if record.get("attempt", 1) > 1 else ""
+            tries = f" (attempt {record['attempt']})" if record.get("attempt", 1) > 1 and state != "skipped" else ""
             lines.append(f"{state:<12}{seconds:>9}  {name}{tries}{self._reason(name) if state == 'failed' else ''}")
         if self.failed:
             lines.append("The traceback of a failed job is in its own run.log.")

@@ -1,0 +1,163 @@
+"""Sweeps in processes of their own, killed where it hurts: every job finishes once, with a quiet sweep's numbers."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import QUICK
+
+JOBS = ["loss=ce,camri", "seed=0,1", *QUICK, "trainer.max_epochs=6", "sweep.name=all"]
+RAY = ["hydra/launcher=ray", "hydra.launcher.ray.init.num_gpus=2", "sweep.gpus_per_job=1"]
+PATIENCE = 300
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed")
+
+
+class Sweep:
+    """A sweep command in a folder of its own, and what it has done so far."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder, self.home = home / "logs" / "sweeps" / "all", home
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def start(self, *overrides: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "camri_exp.train", "-m", *JOBS, *overrides]
+        process = subprocess.Popen(
+            command, cwd=self.home, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        self.processes.append(process)
+        return process
+
+    def run(self, *overrides: str) -> str:
+        process = self.start(*overrides)
+        out, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, out
+        return out
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        return {path.parent.name: json.loads(path.read_text()) for path in self.folder.glob("*/job.json")}
+
+    def wait_for_checkpoint(self) -> tuple[Path, int]:
+        """The first job that has a checkpoint and no result, and its process."""
+
+        def caught() -> tuple[Path, int] | None:
+            for name, record in self.records().items():
+                job = self.folder / name
+                if (job / "checkpoints" / "last.ckpt").exists() and not (job / "result.json").exists():
+                    return job, record["pid"]
+            return None
+
+        return wait_until(caught)
+
+    def predictions(self) -> dict[str, dict[str, Any]]:
+        return {path.parent.name: dict(np.load(path)) for path in self.folder.glob("*/predictions.npz")}
+
+
+def wait_until(what: Callable[[], Any]) -> Any:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("waited in vain")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Iterator[Sweep]:
+    one = Sweep(tmp_path)
+    yield one
+    for process in one.processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """The same sweep, left alone."""
+    one = Sweep(tmp_path_factory.mktemp("quiet"))
+    one.run()
+    return one
+
+
+def assert_same(sweep: Sweep, quiet: Sweep) -> None:
+    mine, theirs = sweep.predictions(), quiet.predictions()
+    assert mine.keys() == theirs.keys()
+    assert len(mine) == 4
+    for name in mine:
+        for array in ("val_scores", "test_scores", "test_target"):
+            np.testing.assert_array_equal(mine[name][array], theirs[name][array], err_msg=f"{name} {array}")
+        assert json.loads((sweep.folder / name / "result.json").read_text())["status"] == "finished"
+    assert not list(sweep.folder.glob("*/*.tmp"))
+
+
+def test_killed_sweep_goes_on_and_two_of_one_name_share_the_jobs(sweep: Sweep, quiet: Sweep) -> None:
+    process = sweep.start()
+    job, _ = sweep.wait_for_checkpoint()
+    process.kill()
+    process.wait()
+    assert not (job / "result.json").exists()
+    finished = [path.parent.name for path in sweep.folder.glob("*/result.json")]
+
+    both = [sweep.start(), sweep.start()]
+    outs = [process.communicate(timeout=PATIENCE)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outs
+    done = [line.split()[2] for out in outs for line in out.splitlines() if line.startswith("done ")]
+    assert sorted(done + finished) == sorted(quiet.records())
+    assert_same(sweep, quiet)
+
+    assert "4 skipped" in sweep.run()
+
+
+def test_interrupt_stops_cleanly(sweep: Sweep) -> None:
+    process = sweep.start()
+    job, _ = sweep.wait_for_checkpoint()
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 130
+    assert "Traceback" not in out
+    assert "interrupted" in out
+    assert "the same command goes on" in out
+    assert not (job / "result.json").exists()
+
+
+@needs_ray
+def test_ray_gives_each_job_a_gpu_and_survives_kills(sweep: Sweep, quiet: Sweep) -> None:
+    process = sweep.start(*RAY)
+    _, worker = sweep.wait_for_checkpoint()
+    os.kill(worker, signal.SIGKILL)
+    again = wait_until(lambda: [name for name, record in sweep.records().items() if record["attempt"] == 2])
+    assert "attempt 2 of 3" in (sweep.folder / again[0] / "run.log").read_text()
+
+    sweep.wait_for_checkpoint()
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(alive(record["pid"]) for record in sweep.records().values()))
+
+    sweep.run(*RAY)
+    assert_same(sweep, quiet)
+    assert_devices_differ(sweep.records().values())
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def assert_devices_differ(records: Any) -> None:
+    """Of jobs that ran at one time."""
+    jobs = [job for job in records if "seconds" in job]
+    assert {job["gpus"] for job in jobs} == {"0", "1"}
+    for a in jobs:
+        for b in jobs:
+            overlap = a["started"] < b["started"] < a["started"] + a["seconds"]
+            assert not overlap or a["gpus"] != b["gpus"]
