@@ -32,7 +32,7 @@ class AwA2DataModule(ImageDataModule):
         self.folder, self.on_error = Path(root) / FOLDER, on_error
 
     def prepare_data(self) -> None:
-        if (self.folder / "JPEGImages").is_dir():
+        if ARCHIVE.is_unpacked(self.folder.parent, f"{FOLDER}/JPEGImages"):
             return
         try:
             fetch_and_unpack([ARCHIVE], self.folder.parent)

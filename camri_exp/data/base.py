@@ -1,5 +1,6 @@
 """Images to batches: a whole data set as uint8 tensors in memory, batches gathered by index, augmented whole."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ class ShardedBatches(Sampler[list[int]]):
             yield list(self.indices[number * self.batch_size : (number + 1) * self.batch_size])
 
 
-class ImageDataModule(pl.LightningDataModule):
+class ImageDataModule(pl.LightningDataModule, ABC):
     """Base of all data sets. A subclass loads its splits in ``load``, and downloads in ``prepare_data`` if it can.
 
     After ``setup``: ``class_names``, ``class_counts`` (training split), ``channels``, ``image_size``, ``mean`` and
@@ -92,9 +93,9 @@ class ImageDataModule(pl.LightningDataModule):
         self.imbalance, self.device, self.cache_dir = imbalance, device, cache_dir
         self.splits: dict[str, Split] = {}
 
+    @abstractmethod
     def load(self) -> dict[str, Split]:
         """The splits train, val and test; sets ``class_names``."""
-        raise NotImplementedError
 
     def setup(self, stage: str | None = None) -> None:
         if self.splits:

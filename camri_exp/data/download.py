@@ -25,6 +25,10 @@ class Archive:
     def name(self) -> str:
         return self.url.rsplit("/", 1)[-1]
 
+    def is_unpacked(self, folder: Path, place: str) -> bool:
+        """Whether its content, ``place``, is whole in ``folder``: the archive goes only after all of it is unpacked."""
+        return (folder / place).exists() and not (folder / self.name).exists()
+
 
 def fetch_and_unpack(archives: list[Archive], folder: Path) -> None:
     """Download what is not there yet, check it, unpack it into ``folder``, and remove the archive.

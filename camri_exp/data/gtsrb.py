@@ -17,10 +17,11 @@ from camri_exp.data.split import hold_out
 from camri_exp.errors import UserError, nearest
 
 URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/"
-TEST = (
-    Archive(URL + "GTSRB_Final_Test_Images.zip", "c7e4e6327067d32654124b0fe9e82185"),
-    Archive(URL + "GTSRB_Final_Test_GT.zip", "fe31e9c9270bbcd7b84b7f21a9d9d9e5"),
-)
+TEST_IMAGES, TEST_CLASSES = "GTSRB/Final_Test/Images", "GT-final_test.csv"
+TEST = {
+    TEST_IMAGES: Archive(URL + "GTSRB_Final_Test_Images.zip", "c7e4e6327067d32654124b0fe9e82185"),
+    TEST_CLASSES: Archive(URL + "GTSRB_Final_Test_GT.zip", "fe31e9c9270bbcd7b84b7f21a9d9d9e5"),
+}
 TRAINING = {  # variant: folder of the training images, archive
     "official": (
         "GTSRB/Final_Training/Images",
@@ -31,7 +32,6 @@ TRAINING = {  # variant: folder of the training images, archive
         Archive(URL + "GTSRB-Training_fixed.zip", "513f3c79a4c5141765e10e952eaa2478"),
     ),
 }
-TEST_IMAGES, TEST_CLASSES = "GTSRB/Final_Test/Images", "GT-final_test.csv"
 
 SIGNS = (
     *(f"Speed limit {limit}" for limit in (20, 30, 50, 60, 70, 80)),
@@ -69,17 +69,14 @@ class GTSRBDataModule(ImageDataModule):
         self.folder = Path(root) / "gtsrb"
 
     def prepare_data(self) -> None:
-        training, archive = TRAINING[self.variant]
-        wanted = [] if (self.folder / training).is_dir() else [archive]
-        for place, test_archive in zip((TEST_IMAGES, TEST_CLASSES), TEST, strict=True):
-            wanted += [] if (self.folder / place).exists() else [test_archive]
+        parts = dict([TRAINING[self.variant], *TEST.items()])
+        wanted = [archive for place, archive in parts.items() if not archive.is_unpacked(self.folder, place)]
         try:
             fetch_and_unpack(wanted, self.folder)
         except UserError as error:
-            places = ", ".join((training, TEST_IMAGES, TEST_CLASSES))
             raise UserError(
                 f"GTSRB is not in {self.folder}, and {error}. To place it by hand, unpack the archives of "
-                f"{URL} there ({places}), or say where it is: data.root=DIR"
+                f"{URL} there ({', '.join(parts)}), or say where it is: data.root=DIR"
             ) from error
 
     def load(self) -> dict[str, Split]:
@@ -120,7 +117,7 @@ class GTSRBDataModule(ImageDataModule):
         if not rows or not {"Filename", "ClassId"} <= set(rows[0]):
             raise UserError(
                 f"{self.folder / TEST_CLASSES} is not the official list of test classes (Filename;…;ClassId). "
-                f"It comes from {TEST[1].url}"
+                f"It comes from {TEST[TEST_CLASSES].url}"
             )
         return [(f"{TEST_IMAGES}/{row['Filename']}", int(row["ClassId"])) for row in rows]
 

@@ -1,0 +1,210 @@
+"""The cache of decoded pictures: whole or not there, built once, private to nobody."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from camri_exp.data import cache
+from camri_exp.data.cache import cached, picture_files
+from camri_exp.data.decode import decode_image
+from camri_exp.errors import UserError
+from tests.data.pictures import picture
+
+
+def source_of(folder: Path, count: int = 5) -> tuple[cache.Source, list[Path]]:
+    paths = [picture(folder / f"{i}.png", seed=i) for i in range(count)]
+    return picture_files(paths, list(range(count)), [path.name for path in paths], image_size=8), paths
+
+
+def test_the_cache_holds_what_decoding_gives(tmp_path: Path) -> None:
+    source, paths = source_of(tmp_path)
+    for _ in range(2):  # built, then mapped
+        images = cached(source, None, tmp_path)
+        for i, path in enumerate(paths):
+            np.testing.assert_array_equal(images.pixels[i].numpy(), decode_image(path, 8, 3))
+        assert images.names == [path.name for path in paths]
+        assert images.target.tolist() == [0, 1, 2, 3, 4]
+        pixels = images.pixels.numpy() / 255
+        np.testing.assert_allclose(images.moments[:, :3], pixels.mean((2, 3)), atol=1e-6)
+        np.testing.assert_allclose(images.moments[:, 3:], (pixels**2).mean((2, 3)), atol=1e-6)
+
+
+def test_a_second_use_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, _ = source_of(tmp_path)
+    cached(source, None, tmp_path)
+    monkeypatch.setattr(cache, "decode_image", None)
+    cached(source, None, tmp_path)
+
+
+def test_a_changed_picture_label_or_size_is_another_cache(tmp_path: Path) -> None:
+    source, paths = source_of(tmp_path)
+    names = [path.name for path in paths]
+    first = cached(source, None, tmp_path).pixels.clone()
+    picture(paths[2], seed=99)
+    os.utime(paths[2], ns=(1, 1))  # file systems may keep times too coarse to tell
+    changed = cached(source, None, tmp_path).pixels
+    assert not (changed[2] == first[2]).all()
+    assert (changed[3] == first[3]).all()
+    relabelled = cached(picture_files(paths, [4, 3, 2, 1, 0], names, image_size=8), None, tmp_path)
+    assert relabelled.target.tolist() == [4, 3, 2, 1, 0]
+    assert cached(picture_files(paths, [0] * 5, names, image_size=6), None, tmp_path).pixels.shape == (5, 3, 6, 6)
+
+
+@pytest.mark.parametrize("damage", ["short", "flipped", "no facts", "no target"])
+def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
+    source, _ = source_of(tmp_path)
+    whole = cached(source, None, tmp_path).pixels.clone()
+    folder = next(path for path in (tmp_path / ".camri_cache").iterdir() if path.is_dir())
+    pixels = bytearray((folder / "pixels").read_bytes())
+    if damage == "short":
+        (folder / "pixels").write_bytes(pixels[:-1])
+    elif damage == "flipped":
+        pixels[100] ^= 255
+        (folder / "pixels").write_bytes(pixels)
+    else:
+        (folder / ("facts.json" if damage == "no facts" else "target.npy")).unlink()
+    assert (cached(source, None, tmp_path).pixels == whole).all()
+
+
+def test_a_build_killed_in_the_middle_leaves_nothing_to_be_mistaken(tmp_path: Path) -> None:
+    """A real process, killed while it decodes."""
+    source_of(tmp_path)
+    program = f"""
+import time
+from camri_exp.data import cache
+from pathlib import Path
+def slow(*arguments):
+    print("decoding\\n", end="", flush=True)
+    time.sleep(60)
+cache.decode_image = slow
+paths = sorted(Path({str(tmp_path)!r}).glob("*.png"))
+source = cache.picture_files(paths, list(range(5)), [p.name for p in paths], image_size=8)
+cache.cached(source, None, Path({str(tmp_path)!r}))
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"decoding")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    paths = sorted(tmp_path.glob("*.png"))
+    source = picture_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
+    assert list((tmp_path / ".camri_cache").glob("*.tmp"))
+    images = cached(source, None, tmp_path)
+    np.testing.assert_array_equal(images.pixels[4].numpy(), decode_image(paths[4], 8, 3))
+    assert not list((tmp_path / ".camri_cache").glob("*.tmp"))
+
+
+def test_two_processes_that_start_together_build_once(tmp_path: Path) -> None:
+    source_of(tmp_path)
+    program = f"""
+import time
+from camri_exp.data import cache
+from pathlib import Path
+real = cache.decode_image
+def counted(*arguments):
+    print("decoded\\n", end="", flush=True)
+    time.sleep(0.1)
+    return real(*arguments)
+cache.decode_image = counted
+paths = sorted(Path({str(tmp_path)!r}).glob("*.png"))
+source = cache.picture_files(paths, list(range(5)), [p.name for p in paths], image_size=8)
+print(int(cache.cached(source, None, Path({str(tmp_path)!r})).pixels.sum()))
+"""
+    both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outs = [process.communicate(timeout=60)[0].splitlines() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum(out.count("decoded") for out in outs) == 5
+    assert outs[0][-1] == outs[1][-1]
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    source, _ = source_of(tmp_path)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UserError, match=r"\(0 MiB\) cannot be written to .*: No space left on device. Make room, or"):
+        cached(source, None, tmp_path)
+    assert not [path for path in (tmp_path / ".camri_cache").iterdir() if path.suffix != ".lock"]
+
+
+def test_broken_pictures_are_named_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, paths = source_of(tmp_path)
+    paths[1].write_bytes(paths[1].read_bytes()[:60])
+    paths[3].write_text("not a picture")
+    with pytest.raises(UserError, match=r"2 of 5 files are no whole pictures: .*1\.png, .*3\.png\. Mend or"):
+        cached(source, None, tmp_path)
+    images = cached(source, None, tmp_path, on_error="skip")
+    assert "2 of 5 files are no whole pictures" in capsys.readouterr().err
+    assert images.split(range(5)).index.tolist() == [0, 2, 4]
+
+
+def test_a_read_only_data_folder_is_cached_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, _ = source_of(tmp_path / "pictures")
+    monkeypatch.setattr(cache, "user_cache_dir", lambda _: str(tmp_path / "mine"))
+    monkeypatch.setattr(os, "access", lambda path, _: "mine" in str(path))  # root may write anywhere
+    cached(source, None, tmp_path / "pictures")
+    assert list((tmp_path / "mine").glob("*/pixels"))
+
+
+def test_the_checksum_of_a_large_file_reads_samples_from_both_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "SAMPLE_BYTES", 16)
+    monkeypatch.setattr(cache, "SAMPLES", 4)
+    path = tmp_path / "file"
+
+    def checksum(position: int) -> int:
+        content = bytearray(1000)
+        content[position] = 1
+        path.write_bytes(content)
+        return cache._checksum(path)
+
+    assert len({checksum(0), checksum(999)}) == 2
+
+
+@pytest.fixture
+def oriented(tmp_path: Path) -> Path:
+    left = np.zeros((4, 8, 3), np.uint8)
+    left[:, :4] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90 degrees clockwise
+    path = tmp_path / "turned.png"
+    Image.fromarray(left).save(path, exif=exif)
+    return path
+
+
+def test_decoding_turns_as_exif_says(oriented: Path) -> None:
+    pixels = decode_image(oriented, 4, 3)
+    assert pixels[0, 0].mean() > 250
+    assert pixels[0, -1].mean() < 5
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "1", "CMYK", "I;16"])
+def test_decoding_takes_every_mode(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "picture.tiff"
+    if mode == "I;16":
+        Image.fromarray((np.arange(64, dtype=np.uint16) * 1024).reshape(8, 8)).save(path)
+    else:
+        picture(path, mode=mode, size=(8, 8))
+    for channels in (1, 3):
+        pixels = decode_image(path, 8, channels)
+        assert pixels.shape == (channels, 8, 8)
+        assert pixels.dtype == np.uint8
+        assert pixels.max() > 200
+        assert pixels.min() < 60
+
+
+def test_facts_are_plain_json(tmp_path: Path) -> None:
+    source, _ = source_of(tmp_path)
+    cached(source, None, tmp_path)
+    (facts,) = (tmp_path / ".camri_cache").glob("*/facts.json")
+    assert set(json.loads(facts.read_text())) == {"names", "broken", "checksum"}

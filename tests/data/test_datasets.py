@@ -1,0 +1,242 @@
+"""Each data set on generated pictures in its own layout, and what all of them share."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from camri_exp.data.awa2 import AwA2DataModule
+from camri_exp.data.base import ImageDataModule
+from camri_exp.data.decode import decode_image
+from camri_exp.data.digits import DigitsDataModule
+from camri_exp.data.folder import FolderDataModule
+from camri_exp.data.gtsrb import TEST_CLASSES, GTSRBDataModule
+from camri_exp.data.split import by_hash
+from camri_exp.errors import UserError
+from tests.data import pictures
+
+SPLITS = ("train", "val", "test")
+
+
+def ready(data: ImageDataModule) -> Any:
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def made(kind: str, root: Path, **settings: Any) -> Any:
+    if kind == "digits":
+        return ready(DigitsDataModule(image_size=8, **settings))
+    if kind == "gtsrb":
+        return ready(GTSRBDataModule(str(pictures.gtsrb(root, classes=43, tracks=2, frames=2)), **settings))
+    if kind == "awa2":
+        return ready(AwA2DataModule(str(pictures.awa2(root)), image_size=16, **settings))
+    return ready(FolderDataModule(str(pictures.class_folders(root)), image_size=10, **settings))
+
+
+@pytest.mark.parametrize("kind", ["digits", "gtsrb", "awa2", "folder"])
+def test_no_picture_is_in_two_splits_and_counts_are_right(kind: str, tmp_path: Path) -> None:
+    data = made(kind, tmp_path)
+    names = [name for split in SPLITS for name in data.names(split)]
+    assert len(set(names)) == len(names)
+    for split in SPLITS:
+        assert data.length(split) == len(data.names(split)) == len(data.images(split)) > 0
+    assert data.class_counts == np.bincount(data.splits["train"].target, minlength=len(data.class_names)).tolist()
+
+
+@pytest.mark.parametrize("kind", ["digits", "gtsrb", "awa2", "folder"])
+def test_mean_and_deviation_are_those_of_the_training_images(kind: str, tmp_path: Path) -> None:
+    data = made(kind, tmp_path)
+    pixels = data.images("train").numpy() / 255
+    np.testing.assert_allclose(data.mean, pixels.mean((0, 2, 3)), atol=1e-6)
+    np.testing.assert_allclose(data.std, pixels.std((0, 2, 3)), atol=1e-6)
+    normal = data.normalize(data.images("train")).numpy()
+    np.testing.assert_allclose(normal.mean((0, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(normal.std((0, 2, 3)), 1, atol=1e-5)
+
+
+def test_setup_again_is_the_same_for_every_stage(tmp_path: Path) -> None:
+    data = made("folder", tmp_path)
+    before = data.splits
+    data.setup("test")
+    assert data.splits is before
+
+
+def test_gtsrb_keeps_tracks_together(tmp_path: Path) -> None:
+    data = made("gtsrb", tmp_path)
+    tracks = {split: set(data.groups(split)) for split in ("train", "val")}
+    assert not tracks["train"] & tracks["val"]
+    assert len(tracks["val"]) == 43
+    assert set(Counter(data.groups("val")).values()) == {2}
+    assert data.groups("test") is None
+
+
+def test_gtsrb_images_labels_and_names_belong_together(tmp_path: Path) -> None:
+    data = made("gtsrb", tmp_path)
+    for split in SPLITS:
+        name, image, target = data.names(split)[1], data.images(split, [1])[0], int(data.splits[split].target[1])
+        np.testing.assert_array_equal(image.numpy(), decode_image(tmp_path / "gtsrb" / name, 32, 3))
+        if split != "test":
+            assert f"/{target:05}/" in name
+
+
+def test_gtsrb_names_the_test_images_that_training_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = made("gtsrb", tmp_path)
+    assert "1 test images are training images too (00000.ppm): counted nevertheless" in capsys.readouterr().err
+    without = ready(GTSRBDataModule(str(tmp_path), drop_leaked=True))
+    assert without.length("test") == data.length("test") - 1
+    assert not any(name.endswith("/00000.ppm") for name in without.names("test"))
+
+
+def test_gtsrb_that_lists_something_else(tmp_path: Path) -> None:
+    pictures.gtsrb(tmp_path)
+    (tmp_path / "gtsrb" / TEST_CLASSES).write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="is not the official list of test classes"):
+        ready(GTSRBDataModule(str(tmp_path)))
+
+
+def test_awa2_splits_by_the_published_rule(tmp_path: Path) -> None:
+    data = made("awa2", tmp_path)
+    for split in SPLITS:
+        assert {by_hash(Path(name).name) for name in data.names(split)} == {split}
+    assert data.class_names == ["antelope", "grizzly+bear"]
+
+
+def test_awa2_without_a_folder_of_a_class(tmp_path: Path) -> None:
+    root = pictures.awa2(tmp_path)
+    with open(root / "Animals_with_Attributes2" / "classes.txt", "a") as file:
+        file.write("     3\tyeti\n")
+    with pytest.raises(UserError, match="lacks the folders of yeti"):
+        ready(AwA2DataModule(str(root)))
+
+
+def test_a_folder_of_splits(tmp_path: Path) -> None:
+    data = ready(FolderDataModule(str(pictures.split_folders(tmp_path)), image_size=8))
+    assert [data.length(split) for split in SPLITS] == [12, 6, 6]
+    assert all(name.startswith("val/") for name in data.names("val"))
+
+
+def test_a_folder_with_train_and_test_takes_validation_from_train(tmp_path: Path) -> None:
+    root = pictures.split_folders(tmp_path, splits={"train": 40, "test": 3})
+    data = ready(FolderDataModule(str(root), image_size=8))
+    assert data.length("test") == 6
+    assert data.length("train") + data.length("val") == 80
+    assert 0 < data.length("val") < 30
+
+
+def test_a_split_stays_when_pictures_come_and_go(tmp_path: Path) -> None:
+    data = made("folder", tmp_path)
+    before = {name: split for split in SPLITS for name in data.names(split)}
+    for name in list(before)[::7]:
+        (tmp_path / name).unlink()
+    pictures.picture(tmp_path / "cat" / "new.png")
+    after = ready(FolderDataModule(str(tmp_path), image_size=10))
+    assert all(before[name] == split for split in SPLITS for name in after.names(split) if name != "cat/new.png")
+
+
+def test_a_csv(tmp_path: Path) -> None:
+    pictures.class_folders(tmp_path, count=5)
+    rows = [
+        f"{name}/{i:03}.png,{name},{split}"
+        for name in ("cat", "dog")
+        for i, split in enumerate(("train", "train", "train", "val", "test"))
+    ]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    data = ready(FolderDataModule(str(tmp_path / "list.csv"), image_size=8))
+    assert [data.length(split) for split in SPLITS] == [6, 2, 2]
+    assert data.names("val") == ["cat/003.png", "dog/003.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label,weight\na.png,cat,1\n", "has the columns path, label, weight; expected path,label"),
+        ("file,label\na.png,cat\n", "has the columns file, label; expected path,label"),
+        ("", "has the columns of no header"),
+        ("path,label,split\na.png,cat,tset\n", "line 2: split is 'tset'; expected train, val, test or nothing"),
+        ("path,label\na.png,\n", "line 2: a picture needs a path and a label"),
+        ("path,label\na.png,cat\na.png,dog\n", "lists a.png 2 times"),
+        ("path,label,split\nnone.png,cat,train\nnothing.png,dog,train\n", "none.png cannot be read: No such file"),
+    ],
+)
+def test_a_csv_that_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        ready(FolderDataModule(str(tmp_path / "list.csv"), image_size=8))
+
+
+def test_an_empty_class_folder(tmp_path: Path) -> None:
+    (pictures.class_folders(tmp_path) / "mouse").mkdir()
+    with pytest.raises(UserError, match=r"mouse holds no pictures\. Remove that folder, or add pictures"):
+        ready(FolderDataModule(str(tmp_path), image_size=8))
+
+
+def test_a_class_in_test_that_training_lacks(tmp_path: Path) -> None:
+    pictures.picture(pictures.split_folders(tmp_path) / "test" / "mouse" / "0.png")
+    with pytest.raises(UserError, match="test has the class 'mouse', training has no picture of it"):
+        ready(FolderDataModule(str(tmp_path), image_size=8))
+
+
+def test_one_class_is_not_enough(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has 1 class; expected at least two"):
+        ready(FolderDataModule(str(pictures.class_folders(tmp_path, classes=("cat",))), image_size=8))
+
+
+def test_skipping_broken_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = pictures.split_folders(tmp_path)
+    (root / "train" / "cat" / "1.png").write_bytes(b"\x89PNG nothing")
+    with pytest.raises(UserError, match=r"1 of 24 files are no whole pictures: .*train/cat/1\.png"):
+        ready(FolderDataModule(str(root), image_size=8))
+    data = ready(FolderDataModule(str(root), image_size=8, on_error="skip"))
+    assert data.length("train") == 11
+    assert "train/cat/1.png" not in data.names("train")
+    assert "1 of 24" in capsys.readouterr().err
+
+
+def test_numbered_classes_stand_by_value(tmp_path: Path) -> None:
+    data = ready(FolderDataModule(str(pictures.class_folders(tmp_path, classes=("10", "9", "2"))), image_size=8))
+    assert data.class_names == ["2", "9", "10"]
+
+
+def test_grey_pictures(tmp_path: Path) -> None:
+    data = made("folder", tmp_path, channels=1)
+    assert data.channels == 1
+    assert data.images("val").shape[1:] == (1, 10, 10)
+
+
+def test_imbalance_touches_training_alone(tmp_path: Path) -> None:
+    data = made("folder", tmp_path)
+    fewer = ready(
+        FolderDataModule(str(tmp_path), image_size=10, imbalance={"profile": "class", "class_name": "dog", "ratio": 10})
+    )
+    assert fewer.class_counts[0] == data.class_counts[0]
+    assert fewer.class_counts[1] == round(data.class_counts[1] / 10)
+    assert fewer.names("val") == data.names("val")
+    assert fewer.names("test") == data.names("test")
+
+
+def test_batches_hold_each_training_image_once_in_an_order_that_the_seed_decides(tmp_path: Path) -> None:
+    def order(seed: int) -> list[int]:
+        data = made("digits", tmp_path, seed=seed, batch_size=50)
+        return [int(image.long().sum()) for images, _ in data.train_dataloader() for image in images]
+
+    first, again, other = order(0), order(0), order(1)
+    assert first == again
+    assert first != other
+    assert sorted(first) == sorted(other)
+
+
+def test_evaluation_batches_are_in_order(tmp_path: Path) -> None:
+    data = made("digits", tmp_path, batch_size=50)
+    images = np.concatenate([images.numpy() for images, _ in data.test_dataloader()])
+    np.testing.assert_array_equal(images, data.images("test").numpy())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"device": "cuda"}, "expected auto or cpu"), ({"batch_size": 0}, "expected at least 1")]
+)
+def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DigitsDataModule(**settings)

@@ -1,0 +1,128 @@
+"""Archives from a local server that resumes, breaks off, or sends something else."""
+
+import hashlib
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from camri_exp.data.download import Archive, fetch_and_unpack, unpack
+from camri_exp.errors import UserError
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``content`` with ranges; ``breaks_after`` bytes the connection ends."""
+
+    content = b""
+    breaks_after: int | None = None
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.ranges: list[str | None] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.server.ranges.append(wanted)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        if start >= len(self.server.content):
+            self.send_error(416)
+            return
+        body = self.server.content[start:]
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.server.breaks_after])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+def zipped(path: Path, *names: str) -> bytes:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, f"content of {name}" * 100)
+    return path.read_bytes()
+
+
+def archive_of(server: Server, tmp_path: Path) -> Archive:
+    server.content = zipped(tmp_path / "made.zip", "data/one.txt", "data/two.txt")
+    url = f"http://127.0.0.1:{server.server_address[1]}/pictures.zip"
+    return Archive(url, hashlib.md5(server.content).hexdigest())
+
+
+def test_a_download_is_unpacked_and_the_archive_removed(server: Server, tmp_path: Path) -> None:
+    fetch_and_unpack([archive_of(server, tmp_path)], tmp_path / "root")
+    assert (tmp_path / "root" / "data" / "two.txt").read_text().startswith("content of data/two.txt")
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["data"]
+
+
+def test_a_broken_download_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
+    archive, server.breaks_after = archive_of(server, tmp_path), 100
+    with pytest.raises(UserError, match="the connection broke after 100 of"):
+        fetch_and_unpack([archive], tmp_path / "root")
+    server.breaks_after = None
+    fetch_and_unpack([archive], tmp_path / "root")
+    assert server.ranges == [None, "bytes=100-"]
+    assert (tmp_path / "root" / "data" / "one.txt").exists()
+
+
+def test_a_part_that_is_whole_already_is_taken(server: Server, tmp_path: Path) -> None:
+    archive = archive_of(server, tmp_path)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "pictures.zip.part").write_bytes(server.content)
+    fetch_and_unpack([archive], tmp_path / "root")
+    assert (tmp_path / "root" / "data" / "one.txt").exists()
+
+
+def test_a_wrong_sum_is_refused_and_removed(server: Server, tmp_path: Path) -> None:
+    archive = Archive(archive_of(server, tmp_path).url, "0" * 32)
+    with pytest.raises(UserError, match=r"its MD5 sum is not 0{32}\. Start again"):
+        fetch_and_unpack([archive], tmp_path / "root")
+    assert not list((tmp_path / "root").iterdir())
+
+
+def test_something_that_is_no_zip(server: Server, tmp_path: Path) -> None:
+    archive = Archive(archive_of(server, tmp_path).url)
+    server.content = b"<html>moved</html>"
+    with pytest.raises(UserError, match=r"downloading .*pictures\.zip failed: File is not a zip file"):
+        fetch_and_unpack([archive], tmp_path / "root")
+
+
+def test_no_server(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"downloading http://127\.0\.0\.1:9/a\.zip failed: .*refused"):
+        fetch_and_unpack([Archive("http://127.0.0.1:9/a.zip")], tmp_path)
+
+
+def test_an_archive_left_by_a_killed_unpacking_is_unpacked_again(tmp_path: Path) -> None:
+    archive = Archive("http://127.0.0.1:9/pictures.zip")
+    (tmp_path / "data").mkdir()
+    assert archive.is_unpacked(tmp_path, "data")
+    zipped(tmp_path / "pictures.zip", "data/one.txt")
+    assert not archive.is_unpacked(tmp_path, "data")
+    fetch_and_unpack([archive], tmp_path)
+    assert (tmp_path / "data" / "one.txt").exists()
+    assert archive.is_unpacked(tmp_path, "data")
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "data/../../evil.txt"])
+def test_a_zip_that_climbs_out_is_refused_whole(tmp_path: Path, name: str) -> None:
+    zipped(tmp_path / "bad.zip", "good.txt", name)
+    with pytest.raises(UserError, match=r"was refused: its path '.*evil.txt' leads out of the folder"):
+        unpack(tmp_path / "bad.zip", tmp_path / "root")
+    assert not (tmp_path / "root" / "good.txt").exists()
+    assert not (tmp_path / "evil.txt").exists()
