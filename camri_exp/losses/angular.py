@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, positive
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, positive
 
-ABOVE_PI = ("reference", "hard", "easy")
+ABOVE_PI = ("hard", "easy", "reference")
 
 
 def add_margin(cosine: Tensor, margin: Tensor, above_pi: str = "hard") -> Tensor:
@@ -21,7 +21,7 @@ def add_margin(cosine: Tensor, margin: Tensor, above_pi: str = "hard") -> Tensor
         cosine: cosines of the angle to the own class.
         margin: margins in radians.
         above_pi: what holds for theta + m > pi, where the cosine rises again and would reward the worst samples.
-            ``hard`` goes on with ``c - m sin m``, falling as before; ``easy`` adds the margin only where c > 0;
+            ``hard`` goes on with ``c - m sin m``, which falls with theta; ``easy`` adds the margin only where c > 0;
             ``reference`` leaves it, as the CAMRI authors' code does.
     """
     cosine = cosine.clamp(-1, 1)
@@ -41,10 +41,11 @@ def angular_margin_loss(
 
     Only the target's score changes, so N values go through the margin, not N x K.
     """
+    check_classes(scores, len(margins))
     with torch.autocast(scores.device.type, enabled=False):
         scores = at_least_float32(scores)
         index = target[:, None]
-        margin = margins.to(scores.dtype)[target]
+        margin = margins[target].to(scores.dtype)
         own = add_margin(scores.gather(1, index).squeeze(1), margin, above_pi)
         return F.cross_entropy(scale * scores.scatter(1, index, own[:, None]), target)
 
@@ -55,8 +56,9 @@ class AngularMarginLoss(Loss):
     Args:
         margins: (K,) radians in [0, pi).
         scale: s > 0. Too small a scale cannot fit many classes: the least loss is log(1 + (K-1) exp(-sK/(K-1))).
-        above_pi: see ``add_margin``. The default ``hard`` keeps the loss falling in theta everywhere, as insightface
-            and pytorch-metric-learning do; with features of 100 dimensions and more the three hardly differ.
+        above_pi: see ``add_margin``. The default ``hard`` lets the loss grow with theta up to pi, as insightface and
+            pytorch-metric-learning do (for margins up to 2.33, where its two pieces meet in the right order); with
+            features of 100 dimensions and more the three hardly differ.
     """
 
     scores: ClassVar[str] = "cosine"
@@ -64,14 +66,13 @@ class AngularMarginLoss(Loss):
 
     def __init__(self, margins: Tensor, scale: float, above_pi: str = "hard") -> None:
         super().__init__()
-        if ((margins < 0) | (margins >= torch.pi)).any():
-            raise ValueError(
-                f"margin={margins.max():g}; expected radians in [0, pi), not degrees: 11.25 degrees are 0.196"
-            )
+        wrong = margins[(margins < 0) | (margins >= torch.pi)]
+        if len(wrong):
+            raise ValueError(f"margin={wrong[0]:g}; expected radians in [0, pi), not degrees: 11.25 degrees are 0.196")
         if above_pi not in ABOVE_PI:
-            raise ValueError(f"above_pi={above_pi}; expected one of {', '.join(ABOVE_PI)}")
+            raise ValueError(f"above_pi={above_pi!r}; expected one of {', '.join(ABOVE_PI)}")
         self.scale, self.above_pi = positive("scale", scale), above_pi
-        self.register_buffer("margins", margins.to(torch.get_default_dtype()))
+        self.keep("margins", margins)
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         return angular_margin_loss(scores, target, self.margins, self.scale, self.above_pi)

@@ -1,11 +1,17 @@
-"""What every loss shares."""
+"""What every loss shares: the interface, and settings that are one number for some classes or one a class."""
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+Numbers = float | Sequence[float] | Sequence[Sequence[float]] | Tensor
+
+# What a class's own numbers are kept in: float64, so that float64 scores lose nothing. Apple's GPUs have none.
+PRECISE = torch.float32 if torch.backends.mps.is_available() else torch.float64
 
 
 class Loss(nn.Module):
@@ -15,6 +21,10 @@ class Loss(nn.Module):
     """
 
     scores: ClassVar[str] = "logits"  # the kind of scores that the loss works on, as the heads name them
+
+    def keep(self, name: str, values: Tensor) -> None:
+        """Make ``values`` a buffer: it moves and is saved with the loss, and is not learned."""
+        self.register_buffer(name, values.to(PRECISE))
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Probabilities (N, K) of scores (N, K), as the loss takes them."""
@@ -26,54 +36,100 @@ def at_least_float32(scores: Tensor) -> Tensor:
     return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
 
+def check_classes(scores: Tensor, num_classes: int) -> None:
+    """Raise a ValueError unless ``scores`` has a column for each class."""
+    if scores.shape[-1] != num_classes:
+        raise ValueError(f"the scores have {scores.shape[-1]} classes, the loss was made for {num_classes}")
+
+
+def numbers(name: str, value: Numbers) -> Tensor:
+    """``value`` as float64: a number, or a list or array of numbers, else a ValueError."""
+    try:
+        return torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name}={value!r}; expected numbers") from error
+
+
 def class_ids(important_class: int | Sequence[int], num_classes: int) -> list[int]:
     """The ids in ``important_class``, each once and each a class, else a ValueError."""
-    ids = [important_class] if isinstance(important_class, int) else list(important_class)
+    ids = numbers("important_class", important_class).reshape(-1).tolist()
     if not ids:
         raise ValueError("important_class is empty; expected at least one class id")
-    wrong = [i for i in ids if not 0 <= i < num_classes]
+    wrong = [i for i in ids if i not in range(num_classes)]
     if wrong:
-        raise ValueError(f"important_class={wrong[0]}; expected ids from 0 to {num_classes - 1}")
+        raise ValueError(f"important_class={wrong[0]:g}; expected ids from 0 to {num_classes - 1}")
     if len(set(ids)) < len(ids):
-        raise ValueError(f"important_class={ids} names a class twice")
-    return ids
+        raise ValueError(f"important_class={important_class} names a class twice")
+    return [int(i) for i in ids]
 
 
-def per_class(name: str, value: float | Sequence[float], num_classes: int) -> Tensor:
-    """``value`` as a vector (K,): a number for all classes, or K numbers; finite, else a ValueError."""
-    vector = torch.as_tensor(value, dtype=torch.float64)
+def per_class(name: str, value: Numbers, num_classes: int, least: float | None = None) -> Tensor:
+    """``value`` as a vector (K,): a number for all classes, or K numbers; finite and at least ``least``.
+
+    Raises:
+        ValueError: any other number of values, or a value that is not finite or below ``least``.
+    """
+    vector = numbers(name, value)
     if vector.ndim == 0:
         vector = vector.repeat(num_classes)
     if vector.shape != (num_classes,):
         raise ValueError(f"{name} has {vector.numel()} values; expected one number or {num_classes}, one a class")
-    if not torch.isfinite(vector).all():
-        raise ValueError(f"{name}={value}; expected finite numbers")
-    return vector
+    return finite(name, vector, least)
 
 
 def on_important(
-    name: str, value: float | Sequence[float], important_class: int | Sequence[int], num_classes: int, elsewhere: float
+    name: str,
+    value: Numbers,
+    important_class: int | Sequence[int],
+    num_classes: int,
+    elsewhere: float,
+    least: float | None = None,
 ) -> Tensor:
-    """A vector (K,) that is ``value`` (one number for all, or one each) on the important classes."""
+    """A vector (K,) that is ``value`` (one number for all, or one each) on the important classes.
+
+    Raises:
+        ValueError: a wrong id, a wrong number of values, a value that is not finite or below ``least``.
+    """
     ids = class_ids(important_class, num_classes)
-    values = torch.as_tensor(value, dtype=torch.float64)
-    if values.ndim and len(values) != len(ids):
-        raise ValueError(f"{name} has {len(values)} values; expected one number, or {len(ids)}: one an important class")
+    values = numbers(name, value)
+    if values.ndim and values.shape != (len(ids),):
+        raise ValueError(
+            f"{name} has {values.numel()} values; expected one number, or {len(ids)}: one an important class"
+        )
     vector = torch.full((num_classes,), elsewhere, dtype=torch.float64)
     vector[ids] = values
-    return per_class(name, vector.tolist(), num_classes)
+    return finite(name, vector, least)
+
+
+def finite(name: str, values: Tensor, least: float | None = None) -> Tensor:
+    """``values`` if all are finite and at least ``least``, else a ValueError."""
+    if not values.isfinite().all():
+        raise ValueError(f"{name} holds NaN or infinity; expected finite numbers")
+    if least is not None and (values < least).any():
+        raise ValueError(f"{name} holds {values.min():g}; expected numbers of at least {least:g}")
+    return values
+
+
+def number(name: str, value: float, least: float = 0.0, below: float = math.inf) -> float:
+    """``value`` if it is a number in [least, below), else a ValueError."""
+    if not (isinstance(value, Real) and least <= value < below):
+        upper = f" and below {below:g}" if below < math.inf else ""
+        raise ValueError(f"{name}={value!r}; expected a number of at least {least:g}{upper}")
+    return float(value)
 
 
 def positive(name: str, value: float) -> float:
     """``value`` if it is a finite number above zero, else a ValueError."""
-    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-        raise ValueError(f"{name}={value}; expected a number above 0")
+    if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
+        raise ValueError(f"{name}={value!r}; expected a number above 0")
     return float(value)
 
 
-def counts(class_counts: Sequence[int]) -> Tensor:
+def counts(class_counts: Sequence[int] | None) -> Tensor:
     """Class counts (K,) as float64, each at least 1, else a ValueError."""
-    vector = torch.as_tensor(class_counts, dtype=torch.float64)
-    if vector.ndim != 1 or (vector < 1).any():
+    if class_counts is None:
+        raise ValueError("class_counts is missing; give the number of training images of every class")
+    vector = numbers("class_counts", class_counts)
+    if vector.ndim != 1 or not ((vector >= 1) & vector.isfinite()).all():
         raise ValueError("class_counts must give every class at least one training image")
     return vector

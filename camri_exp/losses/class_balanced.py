@@ -1,0 +1,25 @@
+"""Class-balanced loss: weights by the effective number of samples."""
+
+from collections.abc import Sequence
+
+import torch
+
+from camri_exp.losses.base import counts, number
+from camri_exp.losses.wce import WeightedCrossEntropyLoss
+
+
+class ClassBalancedLoss(WeightedCrossEntropyLoss):
+    """Weighted cross-entropy with ``w_k ∝ (1 - beta) / (1 - beta^{n_k})``, summing to K (Cui et al. 2019,
+    arXiv:1901.05555). beta = 0 is cross-entropy; towards 1 the weights become those of inverse frequency.
+
+    Args:
+        class_counts: training images of each class, n.
+        beta: in [0, 1).
+        normalize: ``batch`` or ``weights``; see ``WeightedCrossEntropyLoss``.
+    """
+
+    def __init__(self, class_counts: Sequence[int], beta: float = 0.9999, normalize: str = "batch") -> None:
+        seen = counts(class_counts)
+        log_beta = torch.tensor(number("beta", beta, below=1), dtype=torch.float64).log()
+        weight = -1 / torch.expm1(seen * log_beta)  # 1 - beta^n without cancellation
+        super().__init__(len(seen), (weight * len(seen) / weight.sum()).tolist(), normalize=normalize)

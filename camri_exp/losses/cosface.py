@@ -1,0 +1,45 @@
+"""CosFace: the margin is taken from the cosine, not added to the angle."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, per_class, positive
+
+
+class CosFaceLoss(Loss):
+    """``-log softmax(s (cos theta_k - [k = t] m_k))_t``, mean over the batch (Wang et al. 2018, arXiv:1801.09414).
+
+    Args:
+        num_classes: K.
+        margin: in [0, 2], the range of a difference of cosines; one number, or one a class. The paper's is .35.
+        scale: s > 0; 64 in the paper, with thousands of faces.
+    """
+
+    scores: ClassVar[str] = "cosine"
+    margins: Tensor
+
+    def __init__(self, num_classes: int, margin: float | Sequence[float], scale: float) -> None:
+        super().__init__()
+        margins = per_class("margin", margin, num_classes, least=0)
+        if (margins > 2).any():
+            raise ValueError(f"margin={margins.max():g}; expected at most 2: cosines lie no further apart")
+        self.scale = positive("scale", scale)
+        self.keep("margins", margins)
+
+    def forward(self, scores: Tensor, target: Tensor) -> Tensor:
+        check_classes(scores, len(self.margins))
+        with torch.autocast(scores.device.type, enabled=False):
+            scores = at_least_float32(scores)
+            margin = self.margins[target].to(scores.dtype)
+            return F.cross_entropy(self.scale * scores.scatter_add(1, target[:, None], -margin[:, None]), target)
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """``softmax(s cos theta)``: without margins, which exist in training only."""
+        return (self.scale * at_least_float32(scores)).softmax(dim=1)
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}"

@@ -1,0 +1,42 @@
+"""Focal loss: samples that are already right count less."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, number, numbers, per_class
+
+
+class FocalLoss(Loss):
+    """``-a_t (1 - p_t)^gamma log p_t``, mean over the batch; p = softmax(z) (Lin et al. 2017, arXiv:1708.02002).
+
+    Args:
+        gamma: at least 0; 0 is cross-entropy, 2 the paper's choice.
+        alpha: K weights, one a class; none weighs all alike.
+    """
+
+    alpha: Tensor | None
+
+    def __init__(self, gamma: float, alpha: Sequence[float] | None = None) -> None:
+        super().__init__()
+        self.gamma = number("gamma", gamma)
+        self.alpha = None
+        if alpha is not None:
+            weights = numbers("alpha", alpha)
+            self.keep("alpha", per_class("alpha", weights, weights.numel(), least=0))
+
+    def forward(self, scores: Tensor, target: Tensor) -> Tensor:
+        scores = at_least_float32(scores)
+        log_p = -F.cross_entropy(scores, target, reduction="none")
+        # 1 - p without cancellation. At 0 the power has no finite gradient for gamma < 1.
+        miss = (-torch.expm1(log_p)).clamp_min(torch.finfo(scores.dtype).tiny)
+        loss = -(miss**self.gamma) * log_p
+        if self.alpha is not None:
+            check_classes(scores, len(self.alpha))
+            loss = self.alpha[target].to(scores.dtype) * loss
+        return loss.mean()
+
+    def extra_repr(self) -> str:
+        return f"gamma={self.gamma}"

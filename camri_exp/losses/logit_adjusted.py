@@ -1,0 +1,35 @@
+"""Logit adjustment: train as if the classes were as frequent as they are, predict as if they were equally so."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, counts, number
+
+
+class LogitAdjustedLoss(Loss):
+    """``-log softmax(z + tau log pi)_t`` with pi the class frequencies (Menon et al. 2021, arXiv:2007.07314).
+
+    At tau = 1 it is the balanced softmax (Ren et al. 2020, arXiv:2007.10740). Equal counts leave cross-entropy.
+
+    Args:
+        class_counts: training images of each class.
+        tau: at least 0; 0 is cross-entropy, more favours rare classes.
+    """
+
+    adjustment: Tensor
+
+    def __init__(self, class_counts: Sequence[int], tau: float = 1.0) -> None:
+        super().__init__()
+        seen = counts(class_counts)
+        self.tau = number("tau", tau)
+        self.keep("adjustment", self.tau * (seen / seen.sum()).log())
+
+    def forward(self, scores: Tensor, target: Tensor) -> Tensor:
+        check_classes(scores, len(self.adjustment))
+        scores = at_least_float32(scores)
+        return F.cross_entropy(scores + self.adjustment.to(scores.dtype), target)
+
+    def extra_repr(self) -> str:
+        return f"tau={self.tau}"

@@ -1,0 +1,71 @@
+"""Weighted cross-entropy: a mistake on a class counts as often as its weight says."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, counts, numbers, on_important, per_class
+
+NORMALIZE = ("batch", "weights")
+
+
+class WeightedCrossEntropyLoss(Loss):
+    """``-w_t log softmax(z)_t``, summed over the batch and divided by N or by the sum of its weights.
+
+    Args:
+        num_classes: K.
+        weight: a number: that on the important classes, 1 elsewhere. K numbers: one a class. ``balanced``:
+            ``N / (K n_k)`` from the class counts n, as scikit-learn has it.
+        important_class: one id or several; read if ``weight`` is a number.
+        class_counts: training images of each class; read if ``weight`` is ``balanced``.
+        normalize: ``batch`` divides by N, so that a heavier class adds to the gradient; ``weights`` divides by the sum
+            of the batch's weights, as torch's ``weight=`` does, which then says nothing in a batch of one class.
+    """
+
+    weight: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        weight: float | Sequence[float] | str,
+        important_class: int | Sequence[int] | None = None,
+        class_counts: Sequence[int] | None = None,
+        normalize: str = "batch",
+    ) -> None:
+        super().__init__()
+        if normalize not in NORMALIZE:
+            raise ValueError(f"normalize={normalize!r}; expected one of {', '.join(NORMALIZE)}")
+        self.normalize = normalize
+        self.keep("weight", _weights(num_classes, weight, important_class, class_counts))
+
+    def forward(self, scores: Tensor, target: Tensor) -> Tensor:
+        check_classes(scores, len(self.weight))
+        scores = at_least_float32(scores)
+        weight = self.weight.to(scores.dtype)
+        total = F.cross_entropy(scores, target, weight=weight, reduction="sum")
+        if self.normalize == "batch":
+            return total / len(target)
+        return total / weight[target].sum().clamp_min(torch.finfo(scores.dtype).tiny)
+
+    def extra_repr(self) -> str:
+        return f"normalize={self.normalize}"
+
+
+def _weights(
+    num_classes: int,
+    weight: float | Sequence[float] | str,
+    important_class: int | Sequence[int] | None,
+    class_counts: Sequence[int] | None,
+) -> Tensor:
+    if isinstance(weight, str):
+        if weight != "balanced":
+            raise ValueError(f"weight={weight!r}; expected a number, {num_classes} numbers, or balanced")
+        seen = counts(class_counts)
+        return per_class("weight", seen.sum() / (num_classes * seen), num_classes)
+    if numbers("weight", weight).ndim:
+        return per_class("weight", weight, num_classes, least=0)
+    if important_class is None:
+        raise ValueError(f"weight={weight} is for the important classes, but important_class is missing")
+    return on_important("weight", weight, important_class, num_classes, elsewhere=1.0, least=0)
