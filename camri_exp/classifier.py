@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from camri_exp.errors import UserError
+from camri_exp.losses.base import Loss
 from camri_exp.metrics.confusion import summarize
 from camri_exp.metrics.online import OwnClassAngle, angle_summary
 
@@ -41,7 +42,7 @@ class Classifier(pl.LightningModule):
         self,
         backbone: nn.Module,
         head: nn.Module,
-        loss: nn.Module,
+        loss: Loss,
         *,
         class_names: list[str],
         important_class: list[int],

@@ -3,9 +3,10 @@
 Nothing heavy is imported here, nor by a command's module: ``--help`` and a config error answer at once.
 """
 
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
@@ -50,8 +51,13 @@ def fail(message: object) -> NoReturn:
     sys.exit(1)
 
 
-def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
-    """Make a command of a function of the composed config ``configs/<config_name>.yaml``."""
+def command(
+    config_name: str, paths: Collection[str] = ()
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+    """Make a command of a function of the composed config ``configs/<config_name>.yaml``.
+
+    ``paths`` are the keys whose values are paths: they are taken as they stand, commas and equals signs included.
+    """
     register_resolvers()
 
     def decorate(function: Callable[[DictConfig], Any]) -> Callable[[], None]:
@@ -64,9 +70,26 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
                     raise
                 fail(error)
 
-        return hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(run)
+        main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(run)
+
+        @wraps(function)
+        def quoting() -> Any:
+            sys.argv[1:] = quoted(sys.argv[1:], paths)
+            return main()
+
+        return quoting if paths else main
 
     return decorate
+
+
+def quoted(arguments: Sequence[str], paths: Collection[str]) -> list[str]:
+    """Hydra would take the comma in ``sweep=a,b`` for a multirun, and stumble over an equals sign in a path."""
+    return [_quoted(*text.partition("="), paths) for text in arguments]
+
+
+def _quoted(key: str, equals: str, value: str, paths: Collection[str]) -> str:
+    bare = key in paths and value not in ("", "null") and value[0] not in "\"'["
+    return key + equals + (json.dumps(value, ensure_ascii=False) if bare else value)
 
 
 class WritableOutput(Callback):

@@ -1,0 +1,1 @@
+"""A trained classifier at work: pictures in, classes out, here or in another program."""

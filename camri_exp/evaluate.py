@@ -1,0 +1,52 @@
+"""``python -m camri_exp.evaluate``: what a trained model is worth, and how sure that is."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from camri_exp.cli import command
+from camri_exp.errors import UserError
+
+
+@command("evaluate", paths=("checkpoint", "run", "compare", "output", "data.root"))
+def main(cfg: DictConfig) -> None:
+    """Write ``evaluation.json`` and figures of ``cfg.checkpoint`` or ``cfg.run``, and print a short table."""
+    from camri_exp.evaluation.measure import measure
+    from camri_exp.evaluation.subject import SPLITS, from_checkpoint, from_run
+    from camri_exp.evaluation.table import table
+
+    if (cfg.checkpoint is None) == (cfg.run is None):
+        raise UserError("Give either checkpoint=PATH (run the model) or run=DIR (what a finished run kept).")
+    if cfg.split not in SPLITS:
+        raise UserError(f"split={cfg.split}: expected one of {', '.join(SPLITS)}.")
+    splits = dict.fromkeys(("val", cfg.split))
+    if cfg.checkpoint is not None:
+        path = Path(cfg.checkpoint)
+        subject = from_checkpoint(path, *splits, root=cfg.data.root, device=cfg.device)
+        folder = path.resolve().parent
+        folder = folder.parent if folder.name == "checkpoints" else folder
+    else:
+        folder = Path(cfg.run)
+        subject = from_run(folder, *splits)
+    other = from_run(Path(cfg.compare), *splits) if cfg.compare is not None else None
+    found = measure(subject, cfg.split, other)
+    print(table(found))
+    print(_write(cfg, Path(cfg.output) if cfg.output else folder, subject, other, found))
+
+
+def _write(cfg: DictConfig, folder: Path, subject: Any, other: Any, found: dict[str, Any]) -> str:
+    from camri_exp.results import write_json
+
+    name = "evaluation" if cfg.split == "test" else f"evaluation_{cfg.split}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / f"{name}.json", found)
+        lines = [f"numbers: {folder / name}.json"]
+    except OSError as error:
+        raise UserError(f"the evaluation cannot be written to {folder}: {error.strerror}. Give output=DIR") from error
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Predictions to a decision: ``evaluation.json``, a short table and figures."""
