@@ -1,12 +1,14 @@
 """Config to objects. A part receives what its signature names: a loss that takes ``class_counts`` gets them."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback
@@ -122,11 +124,17 @@ def _about(cfg: DictConfig, data: Any, important_class: list[int]) -> dict[str, 
     }
 
 
-def tellers(cfg: DictConfig, run_dir: Path) -> list[Any]:
+def tellers(cfg: DictConfig, run_dir: Path, important_class_names: Sequence[str]) -> list[Any]:
     """The loggers and callbacks of the logger group."""
-    config = OmegaConf.to_container(cfg, resolve=True)
-    nodes = (cfg.logger or {}).values()
-    return [part(node, "logger", config=config, run_dir=str(run_dir)) for node in nodes if node]
+    hydra = HydraConfig.get()
+    context = {
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "run_dir": str(run_dir),
+        "overrides": list(hydra.overrides.task),
+        "group": cfg.sweep.name if hydra.mode == RunMode.MULTIRUN else None,
+        "important_class_names": list(important_class_names),
+    }
+    return [part(node, "logger", **context) for node in (cfg.logger or {}).values() if node]
 
 
 def callbacks(cfg: DictConfig, run_dir: Path) -> list[Callback]:

@@ -48,7 +48,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     important_class = build.resolve_important(cfg, data)
     model = build.classifier(cfg, data, important_class)
     rank_zero_only(OmegaConf.save)(cfg, run_dir / "config.yaml", resolve=True)
-    tellers, exit_code = build.tellers(cfg, run_dir), 1
+    tellers, exit_code = build.tellers(cfg, run_dir, [model.class_names[i] for i in important_class]), 1
     try:
         result = _fit_and_test(cfg, run_dir, data, model, tellers)
         exit_code = 0
@@ -90,7 +90,7 @@ def _fit_and_test(cfg: DictConfig, run_dir: Path, data: Any, model: Classifier, 
         "hardware": hardware(trainer),
     }
     if trainer.is_global_zero:
-        _write(run_dir, result, arrays, data, tellers)
+        _write(run_dir, result, arrays, data, model, tellers)
     return result
 
 
@@ -126,18 +126,26 @@ def _summary(model: Classifier, scores: np.ndarray, target: np.ndarray) -> dict[
     return summarize(confusion, model.important_class, model.class_names)
 
 
-def _write(run_dir: Path, result: dict[str, Any], arrays: dict[str, np.ndarray], data: Any, tellers: list[Any]) -> None:
+def _write(
+    run_dir: Path,
+    result: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    data: Any,
+    model: Classifier,
+    tellers: list[Any],
+) -> None:
     for split in ("val", "test"):
         count = len(arrays[f"{split}_target"])  # fewer than the split has where limit_*_batches cut it
         arrays[f"{split}_name"] = np.asarray(data.names(split)[:count], dtype=np.str_)
         if (groups := data.groups(split)) is not None:
             arrays[f"{split}_group"] = np.asarray(groups[:count], dtype=np.str_)
     write_predictions(run_dir / "predictions.npz", arrays)
-    for teller in tellers:
-        if hasattr(teller, "report"):
-            teller.report(result, arrays, data)
     write_json(run_dir / "result.json", result)
     print_result(result, run_dir)
+    # After the results: nothing that a tracking service does can cost them.
+    for teller in tellers:
+        if hasattr(teller, "report"):
+            teller.report(result, arrays, data, model.loss.cpu().probabilities)
 
 
 def hardware(trainer: pl.Trainer) -> str:

@@ -1,0 +1,116 @@
+"""What a finished run shows beside its numbers: figures, tables, and the important images that it missed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from camri_exp.metrics.per_class import confusion_matrix, rows
+from camri_exp.tracking import figures
+
+Array = npt.NDArray[Any]
+Probabilities = Callable[[Tensor], Tensor]
+MOST_MISSED = 64
+MOST_CONFUSED = 100  # rows of the small table
+SMALLEST_SIDE = 96  # pixels: smaller pictures are enlarged, or nobody sees anything in a table
+
+CONFUSION, CONFUSED, PER_CLASS = "test/confusion_matrix", "test/confused", "test/per_class"
+RATES = ("recall", "recall_low", "recall_high", "precision")  # low and high: Wilson's 95 % interval
+RECALL_ACCURACY, MISSED = "test/recall_accuracy", "test/missed"
+
+
+def media(
+    result: Mapping[str, Any], arrays: Mapping[str, Array], data: Any, probabilities: Probabilities
+) -> dict[str, Any]:
+    """Everything under the key that it is logged by; ``arrays`` are those of ``predictions.npz``."""
+    import wandb
+
+    names, important = result["class_names"], result["important_class"]
+    scores, target = arrays["test_scores"], arrays["test_target"]
+    confusion = confusion_matrix(scores.argmax(1), target, len(names))
+    images = {
+        CONFUSION: figures.confusion_matrix(confusion, names, important),
+        RECALL_ACCURACY: figures.recall_accuracy(
+            scores,
+            target,
+            important,
+            result["test"]["recall_important"],
+            result["test"]["accuracy"],
+            result["important_class_names"],
+        ),
+    }
+    tables: dict[str, tuple[list[str | int], list[list[Any]]]] = {
+        CONFUSED: (["true", "predicted", "images", "share of the true class"], confused(confusion, names)),
+        PER_CLASS: (["class", "important", "images", *RATES], per_class(confusion, names, important)),
+        MISSED: (
+            ["picture", "name", "true", "predicted", "probability", "probability of the true class"],
+            [
+                [wandb.Image(picture), *row]
+                for picture, row in missed(arrays, important, names, data.images, probabilities)
+            ],
+        ),
+    }
+    return {key: wandb.Image(figures.picture(figure)) for key, figure in images.items()} | {
+        key: wandb.Table(columns=columns, data=rows) for key, (columns, rows) in tables.items()
+    }
+
+
+def confused(confusion: Array, names: Sequence[str]) -> list[list[Any]]:
+    """The mistakes, most frequent first: true class, predicted class, images, share of the true class."""
+    mistakes = confusion - np.diag(np.diag(confusion))
+    pairs = np.argwhere(mistakes)
+    order = np.argsort(-mistakes[tuple(pairs.T)], kind="stable")[:MOST_CONFUSED]
+    share = mistakes / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    return [[names[i], names[j], int(mistakes[i, j]), float(share[i, j])] for i, j in pairs[order]]
+
+
+def per_class(confusion: Array, names: Sequence[str], important: Sequence[int]) -> list[list[Any]]:
+    """Name, whether important, images and ``RATES`` of each class; None where there is no such number."""
+    return [
+        [row["class"], k in important, row["support"], *(_or_none(row[key]) for key in RATES)]
+        for k, row in enumerate(rows(confusion, names))
+    ]
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def missed(
+    arrays: Mapping[str, Array],
+    important: Sequence[int],
+    names: Sequence[str],
+    images: Callable[[str, list[int]], Tensor],
+    probabilities: Probabilities,
+) -> list[tuple[Image.Image, list[Any]]]:
+    """The important test images taken for another class, the surest mistakes first, at most ``MOST_MISSED``.
+
+    Each is its picture and: image name, true class, predicted class, probability of the prediction and of the truth.
+    """
+    scores, target = arrays["test_scores"], arrays["test_target"]
+    prediction = scores.argmax(1)
+    wrong = np.flatnonzero(np.isin(target, important) & (prediction != target))
+    if not len(wrong):
+        return []
+    sure = probabilities(torch.from_numpy(scores[wrong])).detach().numpy()
+    order = np.argsort(-sure[np.arange(len(wrong)), prediction[wrong]], kind="stable")[:MOST_MISSED]
+    pixels = images("test", wrong[order].tolist()).cpu()
+    found = []
+    for place, image in zip(order, pixels, strict=True):
+        i = wrong[place]
+        own, taken = int(target[i]), int(prediction[i])
+        chances = float(sure[place, taken]), float(sure[place, own])
+        found.append((enlarged(image), [str(arrays["test_name"][i]), names[own], names[taken], *chances]))
+    return found
+
+
+def enlarged(image: Tensor) -> Image.Image:
+    """A uint8 image (C, H, W) as a picture of at least ``SMALLEST_SIDE`` pixels, its pixels kept square."""
+    grey = image.shape[0] == 1
+    picture = Image.fromarray(image[0].numpy() if grey else image[:3].permute(1, 2, 0).contiguous().numpy())
+    times = -(-SMALLEST_SIDE // min(picture.size))
+    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
