@@ -1,0 +1,46 @@
+"""``python -m camri_exp.predict``: label new pictures."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from camri_exp.cli import command
+from camri_exp.errors import UserError
+
+
+@command("predict", paths=("checkpoint", "images", "output"))
+def main(cfg: DictConfig) -> None:
+    """Write a row for each picture in ``cfg.images``: class, probabilities and angle."""
+    if cfg.checkpoint is None or cfg.images is None:
+        raise UserError("Give checkpoint=PATH and images=FILE_OR_DIR.")
+    if not (cfg.bias in (None, "auto") or isinstance(cfg.bias, int | float)):
+        raise UserError(f"bias={cfg.bias}: expected a number, or auto for the one chosen on validation.")
+    if cfg.batch_size is not None and not (isinstance(cfg.batch_size, int) and cfg.batch_size > 0):
+        raise UserError(f"batch_size={cfg.batch_size}: expected a number of pictures, at least 1.")
+    from camri_exp import build
+    from camri_exp.deploy.bias import chosen_bias
+    from camri_exp.deploy.label import label
+    from camri_exp.deploy.model import Predictor
+
+    checkpoint, images = Path(cfg.checkpoint), Path(cfg.images)
+    config, model, about = build.load(checkpoint)
+    bias = chosen_bias(checkpoint) if cfg.bias == "auto" else float(cfg.bias or 0)
+    predictor = Predictor(model, about, device=cfg.device, precision=config.trainer.precision)
+    output = Path(cfg.output) if cfg.output else None
+    cosines = model.angles is not None
+    batch_size = cfg.batch_size or config.data.batch_size
+    tally = label(predictor, about, images, output, cosines=cosines, bias=bias, batch_size=batch_size)
+    names = ", ".join(about["class_names"][k] for k in about["important_class"])
+    lines = [f"{tally.pictures} pictures, {tally.important} of them taken for {names}"]
+    if cfg.bias is not None:
+        lines.append(f"bias added to the score of {names}: {bias:+.4g}")
+    if tally.unreadable:
+        lines.append(f"{len(tally.unreadable)} unreadable files, named above, have no row")
+    if output is not None:
+        lines.append(f"predictions: {output}")
+    print("\n".join(lines), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Predicting from files: the very predictions of the test run, whatever else lies in the folder."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from camri_exp.deploy import pictures
+from camri_exp.metrics import threshold
+from tests.finished import mixed_pictures, trained
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A data set of pictures on disk, and a run on it."""
+    top = tmp_path_factory.mktemp("predict")
+    root = mixed_pictures(top / "data")
+    run = trained(
+        top / "run", "data=folder", f"data.root={root}", "data.image_size=16", "important_class='light, very'",
+        "trainer.max_epochs=2", "model.width=0.5", "data.batch_size=8",
+    )  # fmt: skip
+    return root, run
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return {row["path"]: row for row in csv.DictReader(file)}
+
+
+def predicted(command, run, images, *more):
+    finished = command("predict", f"checkpoint={run}/checkpoints/best.ckpt", f"images={images}", "output=o.csv", *more)
+    assert finished.code == 0, finished.err
+    return rows_of("o.csv"), finished
+
+
+def test_the_test_images_from_their_files_give_the_predictions_of_the_test_run(folder, command):
+    root, run = folder
+    rows, _ = predicted(command, run, root)
+    kept = np.load(run / "predictions.npz")
+    names = ["dark", "light, very"]
+    for split in ("val", "test"):
+        assert len(kept[f"{split}_name"])
+        for name, scores in zip(kept[f"{split}_name"], kept[f"{split}_scores"], strict=True):
+            row = rows[os.path.join(root, name)]
+            k = scores.argmax()
+            exponents = np.exp(16 * (scores - scores.max()))  # loss=camri has scale 16
+            assert row["prediction"] == names[k]
+            assert float(row["probability"]) == pytest.approx(exponents[k] / exponents.sum(), abs=1e-5)
+            assert float(row["probability_important"]) == pytest.approx(exponents[1] / exponents.sum(), abs=1e-5)
+            assert float(row["angle_deg"]) == pytest.approx(np.degrees(np.arccos(scores[k])), abs=1e-2)
+
+
+def test_batches_of_any_size_give_the_same_rows(folder, command):
+    root, run = folder
+    one, _ = predicted(command, run, root, "batch_size=1")
+    many, _ = predicted(command, run, root, "batch_size=1000")
+    assert list(one) == list(many)
+    assert [row["prediction"] for row in one.values()] == [row["prediction"] for row in many.values()]
+
+
+def test_bias_auto_is_the_threshold_chosen_on_validation(folder, command):
+    root, run = folder
+    kept = np.load(run / "predictions.npz")
+    own = (kept["val_scores"].argmax(1) == kept["val_target"]).mean()
+    chosen = threshold.keeping(threshold.curve(kept["val_scores"], kept["val_target"], [1]), own)
+    rows, finished = predicted(command, run, root, "bias=auto")
+    assert f"{chosen.bias:+.4g}" in finished.err
+    expected = threshold.moved(kept["test_scores"], [1], chosen.bias)
+    found = [rows[os.path.join(root, name)]["prediction"] for name in kept["test_name"]]
+    assert found == [("dark", "light, very")[k] for k in expected]
+    everything, _ = predicted(command, run, root, "bias=3")
+    assert {row["prediction"] for row in everything.values()} == {"light, very"}
+
+
+def test_bias_auto_needs_the_checkpoint_whose_predictions_were_kept(folder, command):
+    _, run = folder
+    finished = command("predict", f"checkpoint={run}/checkpoints/last.ckpt", f"images={run}", "bias=auto")
+    assert finished.code == 1
+    assert "best.ckpt" in finished.err
+
+
+def test_unreadable_files_are_named_and_the_rest_go_on(folder, command, tmp_path):
+    root, run = folder
+    mess = tmp_path / "mess, a=b"
+    shutil.copytree(root / "dark", mess / "deep" / "er")
+    (mess / "empty.png").touch()
+    (mess / "notes.txt").write_text("no picture, and not called one")
+    (mess / ".hidden.png").write_text("")
+    whole = (root / "dark" / "000.png").read_bytes()
+    (mess / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (mess / "deep" / "back").symlink_to(mess)
+    rows, finished = predicted(command, run, mess)
+    assert len(rows) == 30
+    assert all(Path(path).parent == mess / "deep" / "er" for path in rows)
+    assert finished.err.count("unreadable: ") == 2
+    assert "empty.png" in finished.err
+    assert "cut.png" in finished.err
+    assert "2 unreadable files" in finished.err
+
+
+def test_a_single_picture_goes_to_the_screen(folder, command):
+    root, run = folder
+    finished = command("predict", f"checkpoint={run}/checkpoints/best.ckpt", f"images={root / 'dark' / '000.png'}")
+    lines = finished.out.splitlines()
+    assert lines[0] == "path,prediction,probability,probability_important,angle_deg"
+    assert len(lines) == 2
+
+
+def test_linear_heads_have_no_angle(command, tmp_path):
+    run = trained(tmp_path / "ce", "data=digits", "loss=ce")
+    Image.new("L", (8, 8)).save(tmp_path / "black.png")
+    rows, _ = predicted(command, run, tmp_path / "black.png")
+    assert [row["angle_deg"] for row in rows.values()] == [""]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "checkpoint=PATH"),
+        (("images=nowhere",), "no such file or folder"),
+        (("images=.",), "holds no picture"),
+        (("images=.", "bias=much"), "a number, or auto"),
+        (("images=.", "batch_size=0"), "at least 1"),
+        (("images=.", "device=tpu9"), "no such device"),
+    ],
+)
+def test_wrong_input_is_told_in_a_line(folder, command, arguments, told):
+    _, run = folder
+    given = (f"checkpoint={run}/checkpoints/best.ckpt", *arguments) if arguments else ()
+    finished = command("predict", *given)
+    assert finished.code == 1
+    assert told in finished.err
+    assert len(finished.err.splitlines()) <= 2
+
+
+def test_no_half_file_is_left_under_the_name_of_a_whole_one(folder, command, tmp_path):
+    _, run = folder
+    (tmp_path / "broken.png").write_text("no")
+    finished = command(
+        "predict", f"checkpoint={run}/checkpoints/best.ckpt", "images=broken.png", "output=no/such/o.csv"
+    )
+    assert finished.code == 1
+    assert "none of the 1 files is a whole picture" in finished.err
+    finished = command("predict", best, "images=broken.png", "output=broken.png/o")
+    assert finished.code == 1
+    assert "cannot be written" in finished.err
+
+
+def test_a_folder_of_many_files_is_walked_in_constant_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "BLOCK", 50)
+    for i in range(3000):
+        (tmp_path / f"{i:05}.png").touch()
+    tracemalloc.start()
+    count = sum(1 for _ in pictures.find(tmp_path, lambda *_: None))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 3000
+    assert peak < 200_000  # the names alone would take 300,000 bytes
+
+
+@pytest.mark.realdata
+def test_gtsrb_test_images_from_their_files(real_data, command, tmp_path):
+    run = trained(
+        tmp_path / "run", "data=gtsrb", f"data.root={real_data}", "model.width=0.5", "data.batch_size=256",
+        "trainer.limit_train_batches=60", "trainer.precision=bf16-mixed",
+    )  # fmt: skip
+    top = real_data / "gtsrb"
+    rows, _ = predicted(command, run, top / "GTSRB" / "Final_Test" / "Images")
+    kept = np.load(run / "predictions.npz")
+    assert len(kept["test_name"]) == len(rows) == 12_630
+    names = json.loads((run / "result.json").read_text())["class_names"]
+    expected = [names[k] for k in kept["test_scores"].argmax(1)]
+    found = [rows[os.path.join(top, name)]["prediction"] for name in kept["test_name"]]
+    wrong = [i for i, (a, b) in enumerate(zip(expected, found, strict=True)) if a != b]
+    assert not wrong
+
+
+def test_help_starts_without_torch():
+    code = (
+        "import sys\n"
+        "sys.argv = ['camri_exp.predict', '--help']\n"
+        "from camri_exp.predict import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "images=FILE_OR_DIR" in done.stdout
