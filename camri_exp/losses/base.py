@@ -22,9 +22,9 @@ class Loss(nn.Module):
 
     scores: ClassVar[str] = "logits"  # the kind of scores that the loss works on, as the heads name them
 
-    def keep(self, name: str, values: Tensor) -> None:
+    def keep(self, name: str, values: Tensor | None) -> None:
         """Make ``values`` a buffer: it moves and is saved with the loss, and is not learned."""
-        self.register_buffer(name, values.to(PRECISE))
+        self.register_buffer(name, None if values is None else values.to(PRECISE))
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Probabilities (N, K) of scores (N, K), as the loss takes them."""

@@ -22,10 +22,8 @@ class FocalLoss(Loss):
     def __init__(self, gamma: float, alpha: Sequence[float] | None = None) -> None:
         super().__init__()
         self.gamma = number("gamma", gamma)
-        self.alpha = None
-        if alpha is not None:
-            weights = numbers("alpha", alpha)
-            self.keep("alpha", per_class("alpha", weights, weights.numel(), least=0))
+        weights = None if alpha is None else numbers("alpha", alpha)
+        self.keep("alpha", None if weights is None else per_class("alpha", weights, weights.numel(), least=0))
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         scores = at_least_float32(scores)
