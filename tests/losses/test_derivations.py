@@ -1,0 +1,212 @@
+"""CAMRI, CRWWCE and MSE with outlying labels against their papers' formulas in plain NumPy, and known special cases.
+
+The gradients are checked by central differences of the NumPy value.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from camri_exp.losses import (
+    ArcFaceLoss,
+    CAMRILoss,
+    ClassBalancedLoss,
+    CosFaceLoss,
+    CrossEntropyLoss,
+    FocalLoss,
+    L2SoftmaxLoss,
+    LDAMLoss,
+    LogitAdjustedLoss,
+    Loss,
+    OutlyingLabelMSELoss,
+    RealWorldWeightedCrossEntropyLoss,
+    WeightedCrossEntropyLoss,
+)
+
+from .batches import assert_same, batch, head_for, value_and_gradients
+
+Formula = Callable[[np.ndarray, np.ndarray], float]  # of features (N, D) and weight (K, D)
+K, D = 5, 6
+
+
+def target_of(size: int = 15) -> np.ndarray:
+    return np.arange(size) % K
+
+
+def differences(formula: Formula, features: np.ndarray, weight: np.ndarray, step: float = 1e-6) -> np.ndarray:
+    """Central differences of ``formula`` with respect to the features."""
+    gradient = np.empty_like(features)
+    for place in np.ndindex(features.shape):
+        moved = np.zeros_like(features)
+        moved[place] = step
+        gradient[place] = (formula(features + moved, weight) - formula(features - moved, weight)) / (2 * step)
+    return gradient
+
+
+def check(loss: Loss, formula: Formula) -> None:
+    """The loss through its head (a linear one without bias) is ``formula``, and so is its gradient."""
+    random = np.random.default_rng(0)
+    features, weight = random.normal(size=(15, D)), random.normal(size=(K, D))
+    head = head_for(loss, K, D)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight))
+        if loss.scores == "logits":
+            head.bias.zero_()
+    z = torch.from_numpy(features).requires_grad_()
+    value, gradient = value_and_gradients(loss(head(z), torch.from_numpy(target_of())), z)
+    assert value.item() == pytest.approx(formula(features, weight), rel=1e-12)
+    np.testing.assert_allclose(gradient.numpy(), differences(formula, features, weight), rtol=1e-5, atol=1e-8)
+
+
+def angles(features: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(features, axis=1)[:, None] * np.linalg.norm(weight, axis=1)
+    return np.arccos(features @ weight.T / lengths)
+
+
+@pytest.mark.parametrize("above_pi", ["hard", "easy", "reference"])
+@pytest.mark.parametrize(("important", "margin"), [([3], 0.196), ([3], [2.0]), ([4, 1], [0.3, 1.1]), ([0, 2], 0.5)])
+def test_camri(important: list[int], margin: float | list[float], above_pi: str) -> None:
+    m = np.zeros(K)
+    m[important] = margin
+
+    def formula(features: np.ndarray, weight: np.ndarray) -> float:
+        total = 0.0
+        for theta, t in zip(angles(features, weight), target_of(), strict=True):
+            own = math.cos(theta[t] + m[t])
+            if above_pi == "hard" and theta[t] + m[t] > math.pi:
+                own = math.cos(theta[t]) - m[t] * math.sin(m[t])
+            if above_pi == "easy" and theta[t] > math.pi / 2:
+                own = math.cos(theta[t])
+            others = sum(math.exp(16 * math.cos(theta[k])) for k in range(K) if k != t)
+            total -= math.log(math.exp(16 * own) / (math.exp(16 * own) + others))
+        return total / len(features)
+
+    check(CAMRILoss(K, important, margin, scale=16.0, above_pi=above_pi), formula)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    powers = np.exp(scores)
+    return powers / powers.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("as_matrix", [False, True])
+def test_crwwce(as_matrix: bool) -> None:
+    random = np.random.default_rng(1)
+    if as_matrix:
+        fn, fp = random.uniform(0, 3, size=K), random.uniform(0, 3, size=(K, K))
+        loss = RealWorldWeightedCrossEntropyLoss(K, fn.tolist(), fp.tolist())
+    else:
+        fn, fp = np.array([1.0, 7.0, 1.0, 7.0, 1.0]), np.tile([0.0, 0.4, 0.0, 0.4, 0.0], (K, 1))
+        loss = RealWorldWeightedCrossEntropyLoss(K, 7.0, 0.4, important_class=[3, 1])
+
+    def formula(features: np.ndarray, weight: np.ndarray) -> float:
+        total = 0.0
+        for p, t in zip(softmax(features @ weight.T), target_of(), strict=True):
+            total -= fn[t] * math.log(p[t])
+            total -= sum(fp[t, j] * math.log(1 - p[j]) for j in range(K) if j != t)
+        return total / len(features)
+
+    check(loss, formula)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "expected"),
+    [
+        (3.0, [1, 1, 3, 1, 1]),  # on the important class
+        ([5, 1, 2, 1, 0.5], [5, 1, 2, 1, 0.5]),
+        ("counts", [1, 2, 3, 2, 4]),  # counts 900, 40, 30, 40, 2
+    ],
+)
+def test_mse_with_outlying_labels(ranks: float | list[float] | str, expected: list[float]) -> None:
+    loss = OutlyingLabelMSELoss(K, ranks, alpha=5.0, important_class=2, class_counts=[900, 40, 30, 40, 2])
+
+    def formula(features: np.ndarray, weight: np.ndarray) -> float:
+        label = np.zeros((len(features), K))
+        for row, t in enumerate(target_of()):
+            label[row, t] = 5.0 * expected[t]
+        return float(((features @ weight.T - label) ** 2).mean())
+
+    check(loss, formula)
+
+
+def test_the_best_outputs_are_decoded_as_derived() -> None:
+    """With z_k = alpha r(k) p(k | x), argmax weighs p with r, debiased gives p back, nearest asks for half a label."""
+    loss = OutlyingLabelMSELoss(3, [1.0, 2.0, 4.0], alpha=5.0)
+    p = torch.tensor([[0.5, 0.3, 0.2], [0.7, 0.2, 0.1], [0.55, 0.4, 0.05]], dtype=torch.float64)
+    best = p * loss.label
+    assert loss.decoded(best).argmax(1).tolist() == [2, 0, 1]
+    assert loss.decoded(best, "debiased").argmax(1).tolist() == p.argmax(1).tolist() == [0, 0, 0]
+    labels = torch.diag(loss.label)
+    assert torch.equal(loss.decoded(best, "nearest").argmax(1), torch.cdist(best, labels).argmin(1))
+    torch.testing.assert_close(loss.probabilities(best), p)
+    # Nothing is known of an image without one positive output.
+    torch.testing.assert_close(loss.probabilities(-best), torch.full_like(p, 1 / 3))
+
+
+def same_on_a_batch(one: Loss, other: Loss) -> None:
+    features, target = batch(K, 40, D)
+    head = head_for(one, K, D)
+    assert_same(*(value_and_gradients(loss(head(features), target), features, head.weight) for loss in (one, other)))
+
+
+EQUAL = [20] * K
+SKEWED = [100, 50, 3, 20, 7]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(CAMRILoss(K, 1, 0.0, 16.0), L2SoftmaxLoss(K, 16.0), id="camri, m = 0"),
+        pytest.param(ArcFaceLoss(K, 0.0, 16.0), L2SoftmaxLoss(K, 16.0), id="arcface, m = 0"),
+        pytest.param(CosFaceLoss(K, 0.0, 16.0), L2SoftmaxLoss(K, 16.0), id="cosface, m = 0"),
+        pytest.param(CAMRILoss(K, range(K), 0.3, 16.0), ArcFaceLoss(K, 0.3, 16.0), id="camri, all important"),
+        pytest.param(LDAMLoss(EQUAL, 0.35, 16.0), CosFaceLoss(K, 0.35, 16.0), id="ldam, equal counts"),
+        pytest.param(FocalLoss(0.0), CrossEntropyLoss(), id="focal, gamma = 0"),
+        pytest.param(FocalLoss(2.0, [1.0] * K), FocalLoss(2.0), id="focal, alpha = 1"),
+        pytest.param(RealWorldWeightedCrossEntropyLoss(K, 1.0, 0.0), CrossEntropyLoss(), id="crwwce, w_fp = 0"),
+        pytest.param(
+            RealWorldWeightedCrossEntropyLoss(K, 4.0, 0.0, important_class=2),
+            WeightedCrossEntropyLoss(K, 4.0, important_class=2),
+            id="crwwce, w_fp = 0, w_fn = w",
+        ),
+        pytest.param(WeightedCrossEntropyLoss(K, 1.0, 0), CrossEntropyLoss(), id="wce, w = 1"),
+        pytest.param(WeightedCrossEntropyLoss(K, [3.0] * K, normalize="weights"), CrossEntropyLoss(), id="wce, equal"),
+        pytest.param(WeightedCrossEntropyLoss(K, "balanced", None, EQUAL), CrossEntropyLoss(), id="balanced, equal"),
+        pytest.param(ClassBalancedLoss(EQUAL), CrossEntropyLoss(), id="class-balanced, equal counts"),
+        pytest.param(ClassBalancedLoss(SKEWED, beta=0.0), CrossEntropyLoss(), id="class-balanced, beta = 0"),
+        pytest.param(LogitAdjustedLoss(EQUAL), CrossEntropyLoss(), id="logit adjustment, equal counts"),
+        pytest.param(LogitAdjustedLoss(SKEWED, tau=0.0), CrossEntropyLoss(), id="logit adjustment, tau = 0"),
+    ],
+)
+def test_special_cases(one: Loss, other: Loss) -> None:
+    same_on_a_batch(one, other)
+
+
+def test_logit_adjustment_at_tau_1_is_balanced_softmax() -> None:
+    features, target = batch(K, 40, D)
+    loss = LogitAdjustedLoss(SKEWED)
+    head = head_for(loss, K, D)
+    weighted = torch.tensor(SKEWED).double() * head(features).exp()  # n_k e^{z_k}, as Ren et al. write it
+    expected = -(weighted / weighted.sum(1, keepdim=True)).gather(1, target[:, None]).log().mean()
+    assert_same(value_and_gradients(loss(head(features), target), features), value_and_gradients(expected, features))
+
+
+def test_labels_that_do_not_lie_out_are_one_hot() -> None:
+    features, target = batch(K, 40, D)
+    loss = OutlyingLabelMSELoss(K, [1.0] * K, alpha=1.0)
+    head = head_for(loss, K, D)
+    expected = F.mse_loss(head(features), F.one_hot(target, K).double())
+    assert_same(value_and_gradients(loss(head(features), target), features), value_and_gradients(expected, features))
+
+
+def test_a_scale_too_small_cannot_fit_many_classes() -> None:
+    """The bound in the docstring: log(1 + (K-1) exp(-sK/(K-1))), met where the weights form a simplex."""
+    k, scale = 43, 4.0
+    simplex = F.normalize(torch.eye(k, dtype=torch.float64) - 1 / k)
+    least = math.log(1 + (k - 1) * math.exp(-scale * k / (k - 1)))
+    assert L2SoftmaxLoss(k, scale)(simplex @ simplex.T, torch.arange(k)).item() == pytest.approx(least, rel=1e-12)
+    assert least == pytest.approx(0.530, abs=5e-4)
