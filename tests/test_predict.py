@@ -144,9 +144,8 @@ def test_wrong_input_is_told_in_a_line(folder, command, arguments, told):
 def test_no_half_file_is_left_under_the_name_of_a_whole_one(folder, command, tmp_path):
     _, run = folder
     (tmp_path / "broken.png").write_text("no")
-    finished = command(
-        "predict", f"checkpoint={run}/checkpoints/best.ckpt", "images=broken.png", "output=no/such/o.csv"
-    )
+    best = f"checkpoint={run}/checkpoints/best.ckpt"
+    finished = command("predict", best, "images=broken.png", "output=no/such/o.csv")
     assert finished.code == 1
     assert "none of the 1 files is a whole picture" in finished.err
     finished = command("predict", best, "images=broken.png", "output=broken.png/o")

@@ -106,7 +106,7 @@ def from_checkpoint(path: Path, *splits: str, root: str | None = None, device: s
         UserError: a checkpoint that cannot be trusted or does not fit, or data of other classes.
     """
     cfg, model, about = build.load(path)
-    data = _data(cfg, about, path, root)
+    data = data_of(cfg, about, path, root)
     predictor = Predictor(model, about, device=device, precision=cfg.trainer.precision)
     return Subject(
         title={**{key: about[key] for key in ("data", "loss", "model")}, "seed": cfg.seed, "checkpoint": str(path)},
@@ -125,7 +125,7 @@ def _weight(head: nn.Module) -> Array | None:
     return None if weight is None else weight.detach().float().cpu().numpy()
 
 
-def _data(cfg: DictConfig, about: Mapping[str, Any], path: Path, root: str | None) -> Any:
+def data_of(cfg: DictConfig, about: Mapping[str, Any], path: Path, root: str | None) -> Any:
     if root is not None:
         cfg.data.root = root
     data = build.datamodule(cfg)

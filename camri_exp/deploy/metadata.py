@@ -1,0 +1,22 @@
+"""What an exported model says of itself, so that whoever loads it needs nothing of this package."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import camri_exp
+
+PREPROCESSING = (
+    "uint8 pixels (N, channels, image_size, image_size), RGB or grey: turned as EXIF says, squeezed to the square with "
+    "Pillow's bilinear filter. The model itself takes mean and std (a value a channel, of pixels in [0, 1]) out."
+)
+
+
+def metadata(about: Mapping[str, Any], bias: float) -> dict[str, str]:
+    """Keys and values as JSON: preprocessing constants, class names, important classes and the bias that moves the
+    threshold for these to where validation wants it (0: the model's own)."""
+    keys = ("class_names", "important_class", "channels", "image_size", "mean", "std", "data", "loss", "model")
+    values = {key: about[key] for key in keys}
+    values["important_class_names"] = [about["class_names"][k] for k in about["important_class"]]
+    values |= {"bias": bias, "preprocessing": PREPROCESSING, "camri_exp": camri_exp.__version__}
+    return {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}

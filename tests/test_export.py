@@ -1,0 +1,166 @@
+"""Exported models answer as PyTorch does, in any batch, and without this package."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from camri_exp.deploy import check
+from tests.finished import trained
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+LOSSES = ("camri", "ce", "mse_outlying")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    top = tmp_path_factory.mktemp("export")
+    return {loss: trained(top / loss, "data=digits", f"loss={loss}", "model.width=0.5") for loss in LOSSES}
+
+
+def exported(command, run, name, *more):
+    finished = command("export", f"checkpoint={run}/checkpoints/best.ckpt", f"output={name}", *more)
+    assert finished.code == 0, finished.err
+    return finished.out
+
+
+def digits(run, split):
+    """Pixels of a split in the order of the kept predictions, from scikit-learn."""
+    kept = np.load(run / "predictions.npz")
+    grey = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+    return grey[[int(name.split()[1]) for name in kept[f"{split}_name"]]][:, None], kept[f"{split}_scores"]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_onnxruntime_gives_the_scores_of_the_test_run(runs, command, loss):
+    told = exported(command, runs[loss], "model.onnx")
+    session = onnxruntime.InferenceSession("model.onnx")
+    pixels, wanted = digits(runs[loss], "test")
+    scores, probabilities = session.run(None, {"images": pixels})
+    np.testing.assert_allclose(scores, wanted, atol=1e-4)
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    assert "largest difference" in told
+    assert "64 predictions the same" in told
+    for size in (1, 3, 17):
+        np.testing.assert_allclose(session.run(["scores"], {"images": pixels[:size]})[0], wanted[:size], atol=1e-4)
+
+
+def test_the_margin_is_not_in_the_file(runs, command):
+    exported(command, runs["camri"], "model.onnx")
+    graph = onnx.load("model.onnx").graph
+    assert [value.name for value in graph.input] == ["images"]
+    assert [value.name for value in graph.output] == ["scores", "probabilities"]
+    for constant in graph.initializer:
+        assert not np.isclose(onnx.numpy_helper.to_array(constant).astype(float), 4 * np.pi / 64).any(), constant.name
+    assert not {"Cos", "Sin", "Acos"} & {node.op_type for node in graph.node}
+
+
+def test_metadata_says_what_a_program_needs(runs, command):
+    exported(command, runs["ce"], "model.onnx", "bias=0.25")
+    found = onnxruntime.InferenceSession("model.onnx").get_modelmeta().custom_metadata_map
+    about = {key: json.loads(value) for key, value in found.items()}
+    assert about["class_names"] == [str(digit) for digit in range(10)]
+    assert (about["important_class"], about["important_class_names"]) == ([8], ["8"])
+    assert (about["image_size"], about["channels"], about["bias"]) == (8, 1, 0.25)
+    assert (about["data"], about["loss"], about["model"]) == ("digits", "ce", "small_cnn")
+    checkpoint = torch.load(runs["ce"] / "checkpoints" / "best.ckpt", weights_only=True)["camri_exp"]
+    assert (about["mean"], about["std"]) == (checkpoint["mean"], checkpoint["std"])
+
+
+def test_a_torch_program_has_the_same_in_it(runs, command):
+    exported(command, runs["camri"], "model.pt2", "format=torch")
+    extra = {"camri_exp.json": ""}
+    program = torch.export.load("model.pt2", extra_files=extra).module()
+    pixels, wanted = digits(runs["camri"], "test")
+    for size in (1, 3, len(pixels)):
+        scores, _ = program(torch.from_numpy(pixels[:size]))
+        np.testing.assert_allclose(scores.detach().numpy(), wanted[:size], atol=1e-4)
+    assert json.loads(extra["camri_exp.json"])["important_class"] == [8]
+
+
+def test_an_unfinished_run_has_no_threshold_and_says_so(runs, command, tmp_path):
+    folder = tmp_path / "moved" / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "best.ckpt").write_bytes((runs["ce"] / "checkpoints" / "best.ckpt").read_bytes())
+    (tmp_path / "moved" / "config.yaml").write_text((runs["ce"] / "config.yaml").read_text())
+    told = exported(command, tmp_path / "moved", "model.onnx")
+    assert "+0 since" in told
+    assert "result.json" in told
+
+
+def test_pictures_of_ones_own_check_the_file(runs, command, tmp_path):
+    Image.new("RGB", (30, 20), "grey").save(tmp_path / "one.jpg")
+    assert "checked on 1 pictures" in exported(command, runs["ce"], "model.onnx", "images=one.jpg")
+
+
+def test_a_file_that_differs_is_not_kept(runs, command, tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "MOST", 0.0)
+    (tmp_path / "model.onnx").write_text("an earlier one")
+    finished = command("export", f"checkpoint={runs['ce']}/checkpoints/best.ckpt", "output=model.onnx")
+    assert finished.code == 1
+    assert "differs from PyTorch" in finished.err
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+    assert (tmp_path / "model.onnx").read_text() == "an earlier one"
+
+
+def test_a_batch_size_that_was_built_in_is_found():
+    def model(pixels):
+        return pixels.reshape(len(pixels), -1)[:, :4].astype(np.float32), np.ones((len(pixels), 4), np.float32)
+
+    def wrong_alone(pixels):
+        scores, probabilities = model(pixels)
+        return (scores + (len(pixels) == 1)), probabilities
+
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 1, 8, 8), dtype=np.uint8)
+    assert check.compare(model, model, pixels).difference == 0
+    assert check.compare(model, wrong_alone, pixels).difference > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "checkpoint=PATH and output=FILE"),
+        (("output=m.onnx", "format=tflite"), "expected one of onnx, torch"),
+        (("output=m.onnx", "format=torch"), "ends in .pt2"),
+        (("output=m.onnx", "bias=much"), "a number, or auto"),
+        (("output=m.onnx", "images=nowhere"), "no such file or folder"),
+    ],
+)
+def test_wrong_input_is_told_in_a_line(runs, command, arguments, told):
+    given = (f"checkpoint={runs['ce']}/checkpoints/best.ckpt", *arguments) if arguments else ()
+    finished = command("export", *given)
+    assert finished.code == 1
+    assert told in finished.err
+    assert len(finished.err.splitlines()) <= 2
+
+
+def snippet(document):
+    text = (REPOSITORY / document).read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in text.split("```python\n")[1:]]
+    return next(block for block in blocks if "onnxruntime" in block)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/deploy.md"])
+def test_the_printed_snippet_classifies_a_picture_without_this_package(runs, command, document, tmp_path):
+    exported(command, runs["camri"], "model.onnx", "bias=auto")
+    pixels, wanted = digits(runs["camri"], "test")
+    (tmp_path / "use.py").write_text(snippet(document))
+    blocked = "import sys; sys.modules.update(camri_exp=None, torch=None); exec(open('use.py').read())"
+    for i in (0, 5):
+        Image.fromarray(pixels[i, 0]).save(tmp_path / "picture.png")
+        done = subprocess.run([sys.executable, "-c", blocked], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        name, probability = done.stdout.split()
+        bias = json.loads(
+            onnxruntime.InferenceSession("model.onnx").get_modelmeta().custom_metadata_map["bias"]
+        ) * (np.arange(10) == 8)  # fmt: skip
+        assert name == str((wanted[i] + bias).argmax())
+        assert 0 < float(probability) <= 1
