@@ -30,14 +30,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def build(name: str, num_classes: int = 5, **changed: Any) -> losses.Loss:
     """The loss ``name`` with the settings above, told of the classes as a run would tell it."""
-    context = {
+    known = {
         "num_classes": num_classes,
         "important_class": [1, 2] if num_classes > 2 else 1,
         "class_counts": [10 + 7 * k for k in range(num_classes)],
     }
     make = getattr(losses, name)
-    named = {key: value for key, value in context.items() if key in inspect.signature(make).parameters}
-    return make(**(named | SETTINGS[name] | changed))
+    names = inspect.signature(make).parameters
+    return make(**{key: value for key, value in (known | SETTINGS[name] | changed).items() if key in names})
 
 
 def batch(
