@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32
+from camri_exp.losses.base import Loss, at_least_float32, number
 
 
 class CrossEntropyLoss(Loss):
@@ -15,9 +15,7 @@ class CrossEntropyLoss(Loss):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing={label_smoothing}; expected a number in [0, 1)")
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = number("label_smoothing", label_smoothing, below=1)
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(at_least_float32(scores), target, label_smoothing=self.label_smoothing)
