@@ -1,12 +1,11 @@
 """Config to objects. A part receives what its signature names: a loss that takes ``class_counts`` gets them."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import get_object, instantiate
@@ -18,7 +17,6 @@ from torch import nn
 
 from camri_exp import backbones, important
 from camri_exp.classifier import Classifier
-from camri_exp.cli import register_resolvers
 from camri_exp.errors import UserError
 
 # Keys that tell the user or the frame something and are no argument of the object.
@@ -153,78 +151,3 @@ def trainer(cfg: DictConfig, run_dir: Path, callbacks: list[Callback], tellers: 
         logger=[teller for teller in tellers if isinstance(teller, Logger)],
         default_root_dir=str(run_dir),
     )
-
-
-class About:
-    """What a checkpoint says of the data it was trained on; stands in for the data module where there is none."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.class_names: list[str] = values["class_names"]
-        self.class_counts: list[int] = values["class_counts"]
-        self.channels: int = values["channels"]
-        self.image_size: int = values["image_size"]
-        self.mean, self.std = tuple(values["mean"]), tuple(values["std"])
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint of this project: plain values and tensors.
-
-    Raises:
-        UserError: no such file, a file that holds code or anything but tensors and plain values, or a checkpoint of
-            another program.
-    """
-    if not path.is_file():
-        raise UserError(f"checkpoint={path}: there is no such file.")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch errors: all mean that this file is not to be trusted
-        raise UserError(
-            f"checkpoint={path} was refused: it is damaged, or holds more than tensors and plain values. "
-            "Give a checkpoint that camri_exp.train wrote."
-        ) from error
-    if not isinstance(checkpoint, dict) or "camri_exp" not in checkpoint:
-        raise UserError(
-            f"checkpoint={path} is not a checkpoint of camri_exp. To start from its weights: model.weights=FILE"
-        )
-    return checkpoint
-
-
-def load(path: str | Path) -> tuple[DictConfig, Classifier, dict[str, Any]]:
-    """Config, classifier in evaluation mode on the CPU, and the ``about`` of a checkpoint; needs no data set.
-
-    The config is the ``config.yaml`` of the run's folder, one above ``checkpoints/``.
-    """
-    path = Path(path)
-    checkpoint = read_checkpoint(path)
-    config = next(
-        (folder / "config.yaml" for folder in path.resolve().parents[:2] if (folder / "config.yaml").is_file()), None
-    )
-    if config is None:
-        raise UserError(f"{path} has no config.yaml beside its folder. Keep a run's folder together.")
-    register_resolvers()
-    cfg, about = OmegaConf.load(config), checkpoint["camri_exp"]
-    assert isinstance(cfg, DictConfig)
-    cfg.model.update(pretrained=False, weights=None, compile=False)
-    model = classifier(cfg, About(about), about["important_class"])
-    load_state(model, checkpoint, str(path))
-    return cfg, model.eval(), about
-
-
-def load_state(model: Classifier, checkpoint: dict[str, Any], path: str) -> None:
-    """Fill ``model`` from ``checkpoint``.
-
-    Raises:
-        UserError: a checkpoint of other classes or another architecture.
-    """
-    names = checkpoint["camri_exp"]["class_names"]
-    if names != model.class_names:
-        raise UserError(
-            f"{path} was trained on {len(names)} classes ({', '.join(names[:3])}, …), this data has "
-            f"{len(model.class_names)} ({', '.join(model.class_names[:3])}, …). Give the data that it was trained on."
-        )
-    try:
-        model.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        raise UserError(
-            f"{path} does not fit the model of this config: {str(error).splitlines()[-1].strip()}"
-        ) from error

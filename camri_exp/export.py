@@ -15,7 +15,7 @@ def main(cfg: DictConfig) -> None:
     """Write ``cfg.checkpoint`` as ``cfg.format`` to ``cfg.output``, unless the file answers otherwise than PyTorch."""
     if cfg.checkpoint is None or cfg.output is None:
         raise UserError("Give checkpoint=PATH and output=FILE.")
-    from camri_exp import build
+    from camri_exp.checkpoint import load
     from camri_exp.deploy import check
     from camri_exp.deploy.formats import FORMATS
     from camri_exp.deploy.metadata import metadata
@@ -27,7 +27,7 @@ def main(cfg: DictConfig) -> None:
     suffix, write = FORMATS[cfg.format]
     if output.suffix != suffix:
         raise UserError(f"output={output}: format={cfg.format} writes a file that ends in {suffix}.")
-    config, model, about = build.load(checkpoint)
+    config, model, about = load(checkpoint)
     bias, origin = _bias(cfg, checkpoint)
     images = _images(cfg, config, about)
     predictor = Predictor(model, about, device="cpu")

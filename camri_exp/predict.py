@@ -18,13 +18,13 @@ def main(cfg: DictConfig) -> None:
         raise UserError(f"bias={cfg.bias}: expected a number, or auto for the one chosen on validation.")
     if cfg.batch_size is not None and not (isinstance(cfg.batch_size, int) and cfg.batch_size > 0):
         raise UserError(f"batch_size={cfg.batch_size}: expected a number of pictures, at least 1.")
-    from camri_exp import build
+    from camri_exp.checkpoint import load
     from camri_exp.deploy.bias import chosen_bias
     from camri_exp.deploy.label import label
     from camri_exp.deploy.model import Predictor
 
     checkpoint, images = Path(cfg.checkpoint), Path(cfg.images)
-    config, model, about = build.load(checkpoint)
+    config, model, about = load(checkpoint)
     bias = chosen_bias(checkpoint) if cfg.bias == "auto" else float(cfg.bias or 0)
     predictor = Predictor(model, about, device=cfg.device, precision=config.trainer.precision)
     output = Path(cfg.output) if cfg.output else None

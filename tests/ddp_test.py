@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 
-from camri_exp import build
+from camri_exp import build, checkpoint
 from camri_exp.callbacks import Predictions
 
 
 def main(run: Path) -> None:
-    cfg, model, _ = build.load(run / "checkpoints" / "best.ckpt")
+    cfg, model, _ = checkpoint.load(run / "checkpoints" / "best.ckpt")
     data = build.datamodule(cfg)
     predictions = Predictions()
     trainer = pl.Trainer(

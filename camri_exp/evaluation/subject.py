@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 
-from camri_exp import build
+from camri_exp import build, checkpoint
 from camri_exp.deploy.model import Predictor
 from camri_exp.errors import UserError
 from camri_exp.results import read_result
@@ -89,11 +89,15 @@ def _loss_probabilities(run: Path, result: Mapping[str, Any]) -> tuple[Callable[
     """How the run's loss makes probabilities of scores."""
     if not (run / "config.yaml").is_file():
         return None, ["No calibration: the run has no config.yaml that says how scores become probabilities."]
-    build.register_resolvers()
-    cfg = OmegaConf.load(run / "config.yaml")
-    context = {"num_classes": len(result["class_names"]), "important_class": list(result["important_class"])}
+    cfg = checkpoint.read_config(run)
+    context: dict[str, Any] = {
+        "num_classes": len(result["class_names"]),
+        "important_class": list(result["important_class"]),
+    }
+    if (run / result["checkpoint"]).is_file():
+        context["class_counts"] = checkpoint.read_checkpoint(run / result["checkpoint"])["camri_exp"]["class_counts"]
     try:
-        loss = build.part(cfg.loss, "loss", **context, class_counts=result.get("class_counts"))
+        loss = build.part(cfg.loss, "loss", **context)
     except UserError as error:
         return None, [f"No calibration: {error}."]
     return lambda scores: loss.probabilities(torch.from_numpy(scores)).numpy(), []
@@ -105,7 +109,7 @@ def from_checkpoint(path: Path, *splits: str, root: str | None = None, device: s
     Raises:
         UserError: a checkpoint that cannot be trusted or does not fit, or data of other classes.
     """
-    cfg, model, about = build.load(path)
+    cfg, model, about = checkpoint.load(path)
     data = data_of(cfg, about, path, root)
     predictor = Predictor(model, about, device=device, precision=cfg.trainer.precision)
     return Subject(
