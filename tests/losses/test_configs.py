@@ -1,0 +1,110 @@
+"""Every file of configs/loss, whatever it holds: it says what it is, composes, fits its head, learns, trains."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from camri_exp import build
+from camri_exp.cli import CONFIGS, register_resolvers
+
+from ..conftest import QUICK, TESTS, Command
+
+LOSSES = sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml"))
+K, D = 4, 6
+
+
+def composed(*overrides: str) -> DictConfig:
+    register_resolvers()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def text_of(name: str) -> str:
+    return (CONFIGS / "loss" / f"{name}.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_file_says_what_it_is_and_its_commands_compose(name: str) -> None:
+    text = text_of(name)
+    comment = [line[1:] for line in text.splitlines() if line.startswith("#")]
+    assert text.startswith("# ")
+    assert yaml.safe_load(text)["name"] == name
+    commands = [shlex.split(line) for line in comment if line.strip().startswith("python -m camri_exp.train")]
+    assert commands
+    for command in commands:
+        assert composed(*command[3:]).loss.name == name
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_and_head_fit_and_learn(name: str) -> None:
+    cfg = composed(f"loss={name}")
+    torch.manual_seed(0)
+    head = build.part(cfg.head, "head", in_features=D, num_classes=K)
+    loss = build.part(cfg.loss, "loss", num_classes=K, important_class=[1], class_counts=[30, 10, 20, 20])
+    assert head.scores == loss.scores
+    target = torch.arange(K).repeat_interleave(torch.tensor([30, 10, 20, 20]))
+    features = torch.randn(len(target), D) * 0.3 + 2 * torch.eye(K, D)[target]
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
+    first = loss(head(features), target).item()
+    for _ in range(200):
+        optimizer.zero_grad()
+        value = loss(head(features), target)
+        value.backward()
+        optimizer.step()
+    assert value.item() < first
+    assert (head(features).argmax(1) == target).float().mean() > 0.97
+    assert loss.probabilities(head(features)).sum(1).tolist() == pytest.approx([1.0] * len(target), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_run_trains_with_it(name: str, train: Command, tmp_path: Path) -> None:
+    finished = train(f"loss={name}")
+    assert finished.code == 0, finished.err
+    assert (tmp_path / "run" / "result.json").exists()
+
+
+def test_a_wrong_setting_ends_in_one_line(train: Command) -> None:
+    finished = train("loss=camri", "loss.margin=11.25")
+    assert finished.code == 1
+    assert finished.err.strip().splitlines()[-1] == (
+        "error: loss=camri: margin=11.25; expected radians in [0, pi), not degrees: 11.25 degrees are 0.196"
+    )
+
+
+MINE = '''
+"""Cross-entropy on squared cosines."""
+import torch.nn.functional as F
+from camri_exp.losses import Loss
+
+
+class SquaredLoss(Loss):
+    scores = "cosine"
+
+    def __init__(self, num_classes: int, sharpness: float) -> None:
+        super().__init__()
+        self.sharpness = sharpness
+
+    def forward(self, scores, target):
+        return F.cross_entropy(self.sharpness * scores * scores.abs(), target)
+'''
+
+
+def test_a_loss_of_one_s_own_is_one_py_and_one_yaml(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "squared_loss.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "configs" / "loss").mkdir(parents=True)
+    (tmp_path / "configs" / "loss" / "squared.yaml").write_text(
+        "defaults:\n  - override /head@_global_.head: cosine\n"
+        "name: squared\n_target_: squared_loss.SquaredLoss\nsharpness: 16.0\n"
+    )
+    search = f"hydra.searchpath=[file://{TESTS / 'configs'},file://{tmp_path / 'configs'}]"
+    finished = command("train", "data=tiny", "loss=squared", search, *QUICK, f"hydra.run.dir={tmp_path / 'run'}")
+    assert finished.code == 0, finished.err
+    assert '"loss": "squared"' in (tmp_path / "run" / "result.json").read_text()
