@@ -29,7 +29,7 @@ def part(node: DictConfig, where: str, **context: Any) -> Any:
     Raises:
         UserError: the object refused its arguments; the message is the object's own.
     """
-    settings: dict[Any, Any] = {key: value for key, value in node.items() if key not in LABELS}
+    settings = {str(key): _plain(value) for key, value in node.items() if key not in LABELS}
     target = _target(settings.pop("_target_"), where)
     names = inspect.signature(target).parameters
     extra = {key: value for key, value in context.items() if key in names and settings.get(key) is None}
@@ -41,6 +41,11 @@ def part(node: DictConfig, where: str, **context: Any) -> Any:
         return target(**arguments, **extra)
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """A nested node without its parents, which its references may need."""
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _target(path: str, where: str) -> Any:

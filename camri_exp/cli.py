@@ -52,11 +52,12 @@ def fail(message: object) -> NoReturn:
 
 
 def command(
-    config_name: str, paths: Collection[str] = ()
+    config_name: str, paths: Collection[str] = (), free: tuple[str, ...] = ()
 ) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Make a command of a function of the composed config ``configs/<config_name>.yaml``.
 
     ``paths`` are the keys whose values are paths: they are taken as they stand, commas and equals signs included.
+    ``free`` are beginnings of keys that the config need not have.
     """
     register_resolvers()
 
@@ -74,10 +75,10 @@ def command(
 
         @wraps(function)
         def quoting() -> Any:
-            sys.argv[1:] = quoted(sys.argv[1:], paths)
+            sys.argv[1:] = [f"++{text}" if text.startswith(free) else text for text in quoted(sys.argv[1:], paths)]
             return main()
 
-        return quoting if paths else main
+        return quoting if paths or free else main
 
     return decorate
 

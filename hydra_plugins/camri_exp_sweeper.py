@@ -49,22 +49,25 @@ class GridSweeper(BasicSweeper):
         from camri_exp.cli import fail
         from camri_exp.errors import UserError
         from camri_exp.sweeps.grid import expand
+        from camri_exp.sweeps.ranking import resolve_ranks
 
         assert self.config is not None
+        choices = self.config.hydra.runtime.choices
         try:
-            jobs = expand(
-                self.params, self.config.sweep.only, arguments, self.config.hydra.runtime.choices.loss, self.keys_of
-            )
+            jobs = expand(self.params, self.config.sweep.only, arguments, choices.loss, self.keys_of)
+            for job in covering(jobs):
+                resolve_ranks(self.compose(job))
         except UserError as error:
             fail(error)
-        self.validate_batch_is_legal(covering(jobs))
         return jobs
 
     def keys_of(self, loss: str) -> list[str]:
+        return [str(key) for key in self.compose([f"loss={loss}"]).loss]
+
+    def compose(self, overrides: Sequence[str]) -> Any:
         assert self.hydra_context is not None
         assert self.config is not None
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, [f"loss={loss}"])
-        return [str(key) for key in config.loss]
+        return self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
 
     def write_plan(self, folder: Path, names: Sequence[str]) -> None:
         """``multirun.yaml`` as Hydra writes it, and ``jobs.json``: what a report may expect to find."""
