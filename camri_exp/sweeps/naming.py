@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from camri_exp.results import NOT_HASHED
 
 LONGEST = 140  # file systems take 255 bytes a name; the job's own files and W&B need room beside it
+PLAIN = re.compile(r"[A-Za-z0-9_.]+=[A-Za-z0-9_.-]*")  # its first "-" in a name is the equals sign
 
 
 def job_name(overrides: Iterable[str]) -> str:
@@ -18,9 +19,10 @@ def job_name(overrides: Iterable[str]) -> str:
     kept = sorted((item for item in overrides if key(item) not in NOT_HASHED), key=lambda item: item.partition("="))
     full = "+".join(kept)
     name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", full.replace("=", "-")).strip("_") or "default"
-    if name == full.replace("=", "-") and len(name) <= LONGEST:
+    if len(name) <= LONGEST and all(map(PLAIN.fullmatch, kept)):
         return name
-    return f"{name[:LONGEST].rstrip('_+')}+{hashlib.sha256(full.encode()).hexdigest()[:10]}"
+    digest = hashlib.sha256("\0".join(kept).encode(errors="surrogatepass")).hexdigest()
+    return f"{name[:LONGEST].rstrip('_+')}+{digest[:10]}"
 
 
 def key(override: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from camri_exp.errors import UserError, nearest
 from camri_exp.sweeps.collect import Run
+from camri_exp.sweeps.ranking import places
 from camri_exp.sweeps.rival import moved_threshold
 
 SELECTION_SPLIT = {"validation": "val", "paper": "test"}
@@ -144,9 +145,12 @@ def _judge(case: Case, runs: list[Run], protocol: Protocol) -> Judgement:
 
 
 def choose(settings: Iterable[Setting], floor: float, split: str) -> Setting | None:
-    """The setting with the best mean recall among those whose mean accuracy is at least ``floor``."""
+    """The setting with the best mean recall among those whose mean accuracy is at least ``floor``.
+
+    Of equals in recall, to nine digits, the most accurate one: small validation sets have many.
+    """
     keeping = [setting for setting in settings if mean(setting.accuracy(split)) >= floor - ROUNDING]
-    return max(keeping, key=lambda setting: mean(setting.recall(split)), default=None)
+    return max(keeping, key=lambda s: (round(mean(s.recall(split)), 9), mean(s.accuracy(split))), default=None)
 
 
 def _row(method: str, chosen: Setting | None, protocol: Protocol) -> Row:
@@ -220,7 +224,7 @@ def _words(run: Run) -> list[str]:
 
 
 def _notes(baseline: Setting, baselines: int, methods: Mapping[str, Sequence[Setting]]) -> list[str]:
-    notes = []
+    notes = [places(list(baseline.runs.values()), baseline.important)]
     if baselines > 1:
         notes.append(
             f"{baseline.loss} has {baselines} settings; the most accurate one ({baseline.label}) is the baseline."

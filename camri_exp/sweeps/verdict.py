@@ -90,7 +90,6 @@ def _against_rival(best: Row, words: str, rival: Row | None) -> str:
         return f"use {words}. It beats threshold moving, by {points(lead)}."
     if lead.shown:
         return f"use {rival.method}: it finds {points(lead)} more than the best loss. {words}."
-    return (
-        f"{words}. But moving the threshold of the baseline does as well ({points(lead)} {more(lead)} for the loss) "
-        f"and needs no training: use that, or tell them apart: {_seeds_to_go(lead)}."
-    )
+    text = f"{words}. But moving the threshold of the baseline does as well ({points(lead)} {more(lead)} for the loss) "
+    text += "and needs no training: use that"
+    return text + ("." if lead.mean <= 0 else f", or tell them apart: {_seeds_to_go(lead)}.")

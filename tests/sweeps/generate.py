@@ -26,7 +26,7 @@ def write_run(
     angles: bool = False,
 ) -> Path:
     """A finished run whose important class has ``shift`` added to its scores; ``noise`` lowers all of its numbers."""
-    parameters, rng = parameters or {}, np.random.default_rng([seed, len(loss), int(100 * shift)])
+    parameters, rng = parameters or {}, np.random.default_rng([seed, len(loss), int(100 * abs(shift))])
     folder.mkdir(parents=True, exist_ok=True)
     arrays, metrics = {}, {}
     for split in ("val", "test"):
