@@ -24,7 +24,8 @@ def moved_threshold(run: Run, important: Sequence[int], split: str, tolerance: f
     arrays = run.predictions(f"{split}_scores", f"{split}_target", "test_scores", "test_target")
     if arrays is None:
         return None
-    chosen = threshold.keeping(threshold.curve(arrays[0], arrays[1], important), run.accuracy(split) - tolerance)
+    unmoved = threshold.at(arrays[0], arrays[1], important, 0.0)
+    chosen = threshold.keeping(threshold.curve(arrays[0], arrays[1], important), unmoved.accuracy - tolerance)
     test = threshold.at(arrays[2], arrays[3], important, chosen.bias)
     return Moved(chosen.bias, chosen.recall, test.recall, test.accuracy)
 
