@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from camri_exp.cli import command
+from camri_exp.errors import UserError
 
 
 @command("report", paths=("sweep", "output"))
@@ -12,6 +13,8 @@ def main(cfg: DictConfig) -> None:
     """Write the report of ``cfg.sweep`` and print its table and conclusions."""
     from camri_exp.sweeps.report import write
 
+    if OmegaConf.is_missing(cfg, "sweep"):
+        raise UserError("which sweep? Give its folder, or several with commas between: sweep=logs/sweeps/NAME")
     sweeps = folders(str(cfg.sweep))
     output = Path(cfg.output) if cfg.output else sweeps[0] / "report"
     print(write(sweeps, output, cfg.baseline, float(cfg.tolerance), cfg.protocol, dict(cfg.names)))

@@ -19,7 +19,7 @@ def verdict(judged: Judgement) -> str:
     if not gain.shown or gain.mean <= 0:
         return f"For {where}: {_not_shown(best, base, gain, judged.rival)}"
     words = (
-        f"{name(best)} finds {points(gain)} {more(gain)} of it than {base.method} on {gain.n} seeds, "
+        f"finds {points(gain)} {more(gain)} of it than {base.method} on {gain.n} seeds, "
         f"at {cost(difference(best.accuracy, base.accuracy))}"
     )
     return f"For {where}: {_against_rival(best, words, judged.rival)}"
@@ -81,15 +81,16 @@ def _seeds_to_go(change: Difference) -> str:
 
 
 def _against_rival(best: Row, words: str, rival: Row | None) -> str:
+    use = f"use {name(best)}: it {words}."
     if rival is None:
-        return f"use {words}. Threshold moving is not known: the baseline's predictions.npz is missing."
+        return f"{use} Threshold moving is not known: the baseline's predictions.npz is missing."
     lead = difference(best.recall, rival.recall)
     if not lead.known:
-        return f"use {words}. Whether that beats threshold moving is not known: they share {lead.n} seeds."
+        return f"{use} Whether that beats threshold moving is not known: they share {lead.n} seeds."
     if lead.shown and lead.mean > 0:
-        return f"use {words}. It beats threshold moving, by {points(lead)}."
+        return f"{use} It beats threshold moving, by {points(lead)}."
     if lead.shown:
-        return f"use {rival.method}: it finds {points(lead)} more than the best loss. {words}."
-    text = f"{words}. But moving the threshold of the baseline does as well ({points(lead)} {more(lead)} for the loss) "
-    text += "and needs no training: use that"
+        return f"use {rival.method}: it finds {points(lead)} more than the best loss. {name(best)} {words}."
+    text = f"{name(best)} {words}. But moving the threshold of the baseline does as well ({points(lead)} {more(lead)} "
+    text += "for the loss) and needs no training: use that"
     return text + ("." if lead.mean <= 0 else f", or tell them apart: {_seeds_to_go(lead)}.")

@@ -1,0 +1,71 @@
+"""``python -m camri_exp.report``: files, what is printed, and mistakes in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from camri_exp.report import folders
+from tests.conftest import Command
+from tests.sweeps.generate import write_sweep
+
+
+def test_report_of_a_sweep(command: Command, tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path / "sweep")
+    (sweep / "jobs.json").write_text('["never"]')
+
+    finished = command("report", f"sweep={sweep}")
+
+    assert finished.code == 0, finished.err
+    assert sorted(path.name for path in (sweep / "report").iterdir()) == [
+        "report.html",
+        "table.csv",
+        "table.md",
+        "table.tex",
+    ]
+    assert "15 finished runs; 1 not started." in finished.out
+    assert "CAMRI" in finished.out
+    assert finished.out.splitlines()[-2].startswith("For cat of toy: ")
+    assert (sweep / "report" / "table.md").read_text().splitlines()[-1].startswith("For cat of toy: ")
+
+
+def test_a_report_again_reads_the_same_runs(command: Command, tmp_path: Path) -> None:
+    """The report lies in the sweep's folder and is none of its runs."""
+    sweep = write_sweep(tmp_path / "sweep", range(2))
+    first = command("report", f"sweep={sweep}").out
+
+    assert command("report", f"sweep={sweep}").out == first
+
+
+def test_several_sweeps_and_names_with_commas_and_equals_signs(command: Command, tmp_path: Path) -> None:
+    one, two = write_sweep(tmp_path / "a,b=c", range(2)), write_sweep(tmp_path / "other", range(2, 4))
+
+    assert "10 finished runs" in command("report", f"sweep={one}").out
+    assert "10 finished runs" in command("report", f"sweep={two}", f"output={tmp_path / 'x=y'}").out
+    assert (tmp_path / "x=y" / "report.html").is_file()
+    assert folders(f"{tmp_path / 'other'},{tmp_path}") == [two, tmp_path]
+    assert folders(str(one)) == [one]
+    both = command("report", f"sweep={two},{two}", "protocol=paper", "tolerance=0.1")
+    assert "10 finished runs" in both.out
+    assert "chosen on the test split" in both.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sweep=nowhere"], "sweep=nowhere: there is no such folder"),
+        (["sweep=sweep", "baseline=camry"], "Did you mean 'camri'?"),
+        (["sweep=sweep", "protocol=best"], "expected validation or paper"),
+        (["sweep=sweep", "output=sweep/jobs.json"], "the report cannot be written to sweep/jobs.json"),
+        ([], "which sweep?"),
+    ],
+)
+def test_mistakes_are_one_line(command: Command, tmp_path: Path, arguments: list[str], words: str) -> None:
+    write_sweep(tmp_path / "sweep", range(1))
+    (tmp_path / "sweep" / "jobs.json").write_text("[]")
+
+    finished = command("report", *arguments)
+
+    assert finished.code == 1
+    assert words in finished.err
+    assert "Traceback" not in finished.err
+    assert len(finished.err.strip().splitlines()) <= 2
