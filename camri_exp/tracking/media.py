@@ -21,41 +21,39 @@ SMALLEST_SIDE = 96  # pixels: smaller pictures are enlarged, or nobody sees anyt
 CONFUSION, CONFUSED, PER_CLASS = "test/confusion_matrix", "test/confused", "test/per_class"
 RATES = ("recall", "recall_low", "recall_high", "precision")  # low and high: Wilson's 95 % interval
 RECALL_ACCURACY, MISSED = "test/recall_accuracy", "test/missed"
+CONFUSED_COLUMNS = ("true", "predicted", "images", "share of the true class")
+PER_CLASS_COLUMNS = ("class", "important", "images", *RATES)
+MISSED_COLUMNS = ("picture", "name", "true", "predicted", "probability", "probability of the true class")
 
 
-def media(
+def images(result: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """Confusion matrix and recall against accuracy, drawn; ``arrays`` are those of ``predictions.npz``."""
+    import wandb
+
+    names, important, test = result["class_names"], result["important_class"], result["test"]
+    scores, target = arrays["test_scores"], arrays["test_target"]
+    confusion = confusion_matrix(scores.argmax(1), target, len(names))
+    rates = test["recall_important"], test["accuracy"]
+    drawn = {
+        CONFUSION: figures.confusion_matrix(confusion, names, important),
+        RECALL_ACCURACY: figures.recall_accuracy(scores, target, important, *rates, result["important_class_names"]),
+    }
+    return {key: wandb.Image(figures.picture(figure)) for key, figure in drawn.items()}
+
+
+def tables(
     result: Mapping[str, Any], arrays: Mapping[str, Array], data: Any, probabilities: Probabilities
 ) -> dict[str, Any]:
-    """Everything under the key that it is logged by; ``arrays`` are those of ``predictions.npz``."""
+    """The most frequent mistakes, the rates of each class, and the important images that were missed."""
     import wandb
 
     names, important = result["class_names"], result["important_class"]
-    scores, target = arrays["test_scores"], arrays["test_target"]
-    confusion = confusion_matrix(scores.argmax(1), target, len(names))
-    images = {
-        CONFUSION: figures.confusion_matrix(confusion, names, important),
-        RECALL_ACCURACY: figures.recall_accuracy(
-            scores,
-            target,
-            important,
-            result["test"]["recall_important"],
-            result["test"]["accuracy"],
-            result["important_class_names"],
-        ),
-    }
-    tables: dict[str, tuple[list[str | int], list[list[Any]]]] = {
-        CONFUSED: (["true", "predicted", "images", "share of the true class"], confused(confusion, names)),
-        PER_CLASS: (["class", "important", "images", *RATES], per_class(confusion, names, important)),
-        MISSED: (
-            ["picture", "name", "true", "predicted", "probability", "probability of the true class"],
-            [
-                [wandb.Image(picture), *row]
-                for picture, row in missed(arrays, important, names, data.images, probabilities)
-            ],
-        ),
-    }
-    return {key: wandb.Image(figures.picture(figure)) for key, figure in images.items()} | {
-        key: wandb.Table(columns=columns, data=rows) for key, (columns, rows) in tables.items()
+    confusion = confusion_matrix(arrays["test_scores"].argmax(1), arrays["test_target"], len(names))
+    found = missed(arrays, important, names, data.images, probabilities)
+    return {
+        CONFUSED: wandb.Table(columns=[*CONFUSED_COLUMNS], data=confused(confusion, names)),
+        PER_CLASS: wandb.Table(columns=[*PER_CLASS_COLUMNS], data=per_class(confusion, names, important)),
+        MISSED: wandb.Table(columns=[*MISSED_COLUMNS], data=[[wandb.Image(picture), *row] for picture, row in found]),
     }
 
 

@@ -2,12 +2,10 @@
 
 import json
 import logging
-import netrc
 import os
-import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,15 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from camri_exp.results import write_json
+from camri_exp.tracking.connection import OFFLINE, close_run, environment, failures, first_line, open_run
 from camri_exp.tracking.naming import run_name, tags
 
 log = logging.getLogger(__name__)
+Step = Callable[[Any], None]
 
 STEP = "trainer/global_step"
 BEST = ("val/accuracy", "val/recall_important", "val/precision_important", "val/macro_recall")
 METRICS = ("accuracy", "recall_important", "precision_important", "macro_recall")
-OFFLINE = ("offline", "dryrun")
 
 
 class WandbRun(Logger):
@@ -66,12 +65,13 @@ class WandbRun(Logger):
         self.run: Any = None
         self.step: int | None = None
         self.told = False
-        self.mode = mode or os.environ.get("WANDB_MODE") or "online"
-        if not rank_zero_only(lambda: True, default=False)() or self.mode == "disabled":
+        self.deferred: list[tuple[str, Step]] = []
+        mode = mode or os.environ.get("WANDB_MODE") or "online"
+        if not rank_zero_only(lambda: True, default=False)() or mode == "disabled":
             return
         names = ", ".join(important_class_names)
-        settings = {"init_timeout": init_timeout, "finish_timeout": finish_timeout}
-        arguments = {
+        self.timeouts = {"init_timeout": init_timeout, "finish_timeout": finish_timeout}
+        self.arguments = {
             "project": project,
             "entity": entity,
             "dir": run_dir,
@@ -81,9 +81,7 @@ class WandbRun(Logger):
             "config": {**config, "important_class_names": names},
             **self._identity(run_name(overrides, config)),
         }
-        with self._unharmed("did not start"):
-            self.run = self._start(arguments, settings)
-            self._define_metrics()
+        self._unharmed("did not start", lambda: self._start(mode))
 
     def _identity(self, name: str) -> dict[str, str]:
         """Id and name of the run, kept beside the checkpoints: a resumed run goes on in the same W&B run."""
@@ -95,30 +93,8 @@ class WandbRun(Logger):
         write_json(path, identity)
         return identity
 
-    def _start(self, arguments: dict[str, Any], settings: dict[str, Any]) -> Any:
-        import wandb
-
-        silent = wandb.Settings(silent=True)
-        if self.mode not in OFFLINE and not has_key(wandb.setup(settings=silent).settings.base_url):
-            self.mode = "offline"
-        # The screen shows one bar; capturing it for the service would log each of its frames.
-        common = wandb.Settings(silent=True, console="off", reinit="create_new", finish_timeout_raises=True, **settings)
-        if self.mode not in OFFLINE:
-            before = set(self._folders())
-            try:
-                return wandb.init(settings=common, **{**arguments, "mode": self.mode})
-            except wandb.Error as error:
-                self._tell(f"no answer from W&B ({_first_line(error)}): this run goes on offline")
-                self.mode = "offline"
-            for attempt in set(self._folders()) - before:  # or the run would be uploaded twice
-                shutil.rmtree(attempt, ignore_errors=True)
-        arguments.pop("resume", None)  # W&B refuses it offline; the id alone joins the parts when they are uploaded
-        return wandb.init(mode="offline", settings=common, **arguments)
-
-    def _folders(self) -> Iterator[Path]:
-        return (self.run_dir / "wandb").glob("*run-*")
-
-    def _define_metrics(self) -> None:
+    def _start(self, mode: str) -> None:
+        self.run = open_run(mode, self.timeouts, self.arguments, self._tell)
         self.run.define_metric(STEP, hidden=True)
         self.run.define_metric("*", step_metric=STEP)
         for name in BEST:
@@ -135,8 +111,7 @@ class WandbRun(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if self.run is not None:
             self.step = step
-            with self._unharmed("lost a row"):
-                self.run.log({**metrics, STEP: step})
+            self._unharmed("lost a row", lambda: self.run.log({**metrics, STEP: step}))
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """The config is given whole at the start."""
@@ -147,64 +122,75 @@ class WandbRun(Logger):
         """Log what the finished run found: the chosen checkpoint's metrics, figures, tables, and the checkpoints."""
         if self.run is None:
             return
-        from camri_exp.tracking.media import media
+        from camri_exp.tracking import media
 
-        with self._unharmed("lost the run's summary"):
-            self.run.summary.update(summary(result))
-        with self._unharmed("lost the run's figures"), _environment("WANDB_DATA_DIR", self.run_dir / "wandb"):
-            self.run.log({**media(result, arrays, data, probabilities), STEP: self.step})
+        def log_tables(run: Any) -> None:
+            with environment("WANDB_DATA_DIR", self.run_dir / "wandb"):
+                run.log({**media.tables(result, arrays, data, probabilities), STEP: self.step})
+
+        steps: list[tuple[str, Step]] = [
+            ("summary", lambda run: run.summary.update(summary(result))),
+            ("figures", lambda run: run.log({**media.images(result, arrays), STEP: self.step})),
+            ("tables", log_tables),
+        ]
         if self.log_model:
-            with self._unharmed("lost a checkpoint"):
-                self._log_checkpoints()
+            steps.append(("checkpoints", self._log_checkpoints))
+        for what, step in steps:
+            # Tables and artifacts ask the service: one that does not answer is not asked again.
+            if self.deferred or not self._unharmed(f"did not take the {what}", partial(step, self.run)):
+                self.deferred.append((what, step))
 
-    def _log_checkpoints(self) -> None:
+    def _log_checkpoints(self, run: Any) -> None:
         import wandb
 
         for alias in ("best", "last"):
             path = self.run_dir / "checkpoints" / f"{alias}.ckpt"
             if path.is_file():
-                artifact = wandb.Artifact(f"checkpoint-{self.run.id}", type="model")
+                artifact = wandb.Artifact(f"checkpoint-{run.id}", type="model")
                 # In a run's own layout, so that camri_exp.evaluate reads what was downloaded. "immutable": no copy.
                 artifact.add_file(str(path), f"checkpoints/{path.name}", policy="immutable", skip_cache=True)
                 artifact.add_file(str(self.run_dir / "config.yaml"), policy="immutable", skip_cache=True)
-                self.run.log_artifact(artifact, aliases=[alias])
+                run.log_artifact(artifact, aliases=[alias])
 
     def finish(self, exit_code: int) -> None:
         """Close the run; says how to upload what is not up."""
         if self.run is None:
             return
-        file, complete = Path(self.run.settings.sync_file), False
-        with self._unharmed("was not uploaded whole"):
-            self.run.finish(exit_code=exit_code)
-            complete = True
-        online = self.mode not in OFFLINE
+        online, file = self.run.settings.mode not in OFFLINE, Path(self.run.settings.sync_file)
+        complete = self._unharmed("was not uploaded whole", lambda: self._close(exit_code))
         if online and complete:
             file.with_suffix(".wandb.synced").touch()  # as `wandb sync` marks what it uploaded
-        elif exit_code == 0:
+        if self.deferred:
+            self._unharmed("lost figures", lambda: self._write_deferred(exit_code))
+        if exit_code == 0 and (not (online and complete) or self.deferred):
             state = "the upload was cut short" if online else "this run was offline"
             print(f"W&B: {state}; to upload it: python -m camri_exp.tracking.sync {_relative(self.run_dir)}")
 
-    @contextmanager
-    def _unharmed(self, what: str) -> Iterator[None]:
-        """Training never ends because of W&B: its errors become a line, the first one on the screen."""
+    def _close(self, exit_code: int) -> None:
+        close_run(self.run, exit_code, self.timeouts["finish_timeout"])
+
+    def _write_deferred(self, exit_code: int) -> None:
+        """What the service did not take, as an offline part of the same run: uploading adds it."""
+        run = open_run("offline", self.timeouts, self.arguments, self._tell)
+        for _, step in self.deferred:
+            step(run)
+        run.finish(exit_code=exit_code)
+
+    def _unharmed(self, what: str, call: Callable[[], object]) -> bool:
+        """Whether ``call`` worked. Training never ends because of W&B: its errors become a line in the log."""
         try:
-            yield
+            call()
         except failures() as error:
-            self._tell(f"W&B {what} ({_first_line(error)}); results on disk are complete")
+            self._tell(f"W&B {what} ({first_line(error)}); results on disk are complete")
+            return False
+        return True
 
     def _tell(self, text: str) -> None:
+        """Log ``text``; the first one appears on the screen too."""
         log.info(text)
         if not self.told:
             print(text)
         self.told = True
-
-
-def failures() -> tuple[type[BaseException], ...]:
-    """What wandb raises when the service, or its own process on this machine, is gone."""
-    import wandb
-    from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
-
-    return (wandb.Error, OSError, HandleAbandonedError, MailboxClosedError)
 
 
 def summary(result: Mapping[str, Any]) -> dict[str, float]:
@@ -214,34 +200,6 @@ def summary(result: Mapping[str, Any]) -> dict[str, float]:
     values |= {f"test/recall/{name}": value for name, value in test["recall"].items()}
     values |= {f"chosen/val/{name}": val[name] for name in METRICS}
     return values | {key: result[key] for key in ("epochs", "fit_seconds", "images_per_second", "parameters")}
-
-
-def has_key(base_url: str) -> bool:
-    """Whether a W&B key is configured: in the environment, or by ``wandb login`` in the netrc file."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    host = base_url.split("//")[-1].split("/")[0].split(":")[0]
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
-
-
-@contextmanager
-def _environment(name: str, value: Path) -> Iterator[None]:
-    """A variable for a while, unless the user set it: W&B takes where to keep a table's pictures from nothing else."""
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = str(value)
-    try:
-        yield
-    finally:
-        del os.environ[name]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _relative(path: Path) -> Path:

@@ -1,0 +1,113 @@
+"""Opening a W&B run online or offline, and what wandb raises when the service is not what it should be."""
+
+import netrc
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+OFFLINE = ("offline", "dryrun")
+GRACE = 5  # seconds
+
+
+def open_run(mode: str, timeouts: dict[str, Any], arguments: dict[str, Any], tell: Callable[[str], None]) -> Any:
+    """A run in ``mode``: offline too where there is no key, and where the service does not answer."""
+    import wandb
+
+    silent = wandb.Settings(silent=True)
+    # The screen shows one bar; capturing it for the service would log each of its frames.
+    common = wandb.Settings(silent=True, console="off", reinit="create_new", finish_timeout_raises=True, **timeouts)
+    if mode not in OFFLINE and has_key(wandb.setup(settings=silent).settings.base_url):
+        before = set(_folders(arguments["dir"]))
+        try:
+            return wandb.init(settings=common, **{**arguments, "mode": mode})
+        except wandb.Error as error:
+            tell(f"no answer from W&B ({first_line(error)}): this run goes on offline")
+        wandb.teardown()  # else its process on this machine says that the id is in use
+        for attempt in set(_folders(arguments["dir"])) - before:  # or the run would be uploaded twice
+            shutil.rmtree(attempt, ignore_errors=True)
+    # W&B refuses "resume" offline; the id alone joins the parts when they are uploaded.
+    kept = {key: value for key, value in arguments.items() if key != "resume"}
+    return wandb.init(settings=common, **{**kept, "mode": "offline"})
+
+
+def close_run(run: Any, exit_code: int, seconds: float) -> None:
+    """Finish ``run``, uploading for at most so many seconds and a few; W&B's own limit does not hold for artifacts.
+
+    Raises:
+        TimeoutError: it took longer, and W&B's process on this machine was ended; the rest is on disk.
+    """
+    raised: list[BaseException] = []
+
+    def finish() -> None:
+        try:
+            run.finish(exit_code=exit_code)
+        except failures() as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=finish, daemon=True)
+    thread.start()
+    thread.join(seconds + GRACE)
+    if thread.is_alive():
+        _kill_service()
+        thread.join(GRACE)
+        raise TimeoutError(f"not finished in {seconds + GRACE:.0f} s")
+    if raised:
+        raise raised[0]
+
+
+def _kill_service() -> None:
+    import wandb
+
+    service = wandb.setup().ensure_service()
+    # Not public, but nothing public ends it: wandb.teardown waits until all is uploaded.
+    process = getattr(getattr(service, "_proc", None), "_process", None)
+    if process is not None:
+        process.kill()
+    with suppress(SystemExit):  # the exit code of the killed process becomes ours otherwise
+        wandb.teardown()
+
+
+def _folders(run_dir: str) -> Iterator[Path]:
+    return Path(run_dir, "wandb").glob("*run-*")
+
+
+def has_key(base_url: str) -> bool:
+    """Whether a W&B key is configured: in the environment, or by ``wandb login`` in the netrc file."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = base_url.split("//")[-1].split("/")[0].split(":")[0]
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def failures() -> tuple[type[BaseException], ...]:
+    """What wandb raises when the service, or its own process on this machine, is gone or talks nonsense."""
+    import wandb
+    from pydantic import ValidationError
+    from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
+    from wandb.sdk.mailbox.mailbox_handle import ServerResponseError
+
+    return (wandb.Error, OSError, HandleAbandonedError, MailboxClosedError, ServerResponseError, ValidationError)
+
+
+@contextmanager
+def environment(name: str, value: Path) -> Iterator[None]:
+    """A variable for a while, unless the user set it: W&B takes where to keep a table's pictures from nothing else."""
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = str(value)
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

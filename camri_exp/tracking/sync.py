@@ -1,0 +1,145 @@
+"""``python -m camri_exp.tracking.sync logs/train``: upload the runs that W&B does not have yet, one after the other.
+
+Only what no earlier upload finished is taken, so that the same command goes on after a failure. A run that was
+resumed while offline consists of several parts; they are uploaded together, in the order in which they were written.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from camri_exp.cli import fail
+from camri_exp.errors import UserError
+
+USAGE = "python -m camri_exp.tracking.sync FOLDER... [timeout=600]    (timeout: seconds a run may take)"
+STILL_WRITTEN = 60  # seconds: W&B writes system metrics more often than that while a run goes on
+PATIENCE = 10  # seconds that the service may take to answer at the start
+
+
+def main() -> None:
+    """Upload what lies below the given folders; exit code 1 if a run could not be uploaded."""
+    folders = [text for text in sys.argv[1:] if not text.startswith("timeout=")]
+    limits = [text.partition("=")[2] for text in sys.argv[1:] if text.startswith("timeout=")]
+    if not folders or any(text.startswith("-") for text in folders):
+        print(USAGE)
+        sys.exit(0 if {"-h", "--help"} & set(folders) else 1)
+    try:
+        failed = sync(map(Path, folders), seconds(limits[-1] if limits else "600"))
+    except UserError as error:
+        fail(error)
+    sys.exit(1 if failed else 0)
+
+
+def seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"timeout={text}: expected seconds, as in timeout=600.") from None
+
+
+def sync(folders: Iterable[Path], timeout: float) -> int:
+    """Upload, with a line a run; how many are left.
+
+    Raises:
+        UserError: a folder does not exist, there is no key, or the service does not answer.
+    """
+    runs, going_on = pending(folders)
+    for name in going_on:
+        print(f"{name}: still running, skipped")
+    if not runs:
+        print("all runs are uploaded")
+        return 0
+    check_service()
+    done = 0
+    for number, (name, parts) in enumerate(runs.items(), start=1):
+        begin, problem = time.monotonic(), upload(parts, timeout)
+        done += problem is None
+        took = f"{time.monotonic() - begin:.0f} s"
+        print(f"[{number}/{len(runs)}] {name}: {'uploaded' if problem is None else problem} ({took})", flush=True)
+    left = len(runs) - done
+    print(f"{done} uploaded, {left} left" + ("; the same command goes on with them" if left else ""))
+    return left
+
+
+def pending(folders: Iterable[Path]) -> tuple[dict[str, list[Path]], list[str]]:
+    """The runs that are not up, each with the files of its parts, and the names of those that are still running."""
+    runs: dict[str, list[Path]] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: there is no such folder. Give a run, a sweep, or all of them: logs")
+        for file in sorted(path.resolve() for path in files(folder)):
+            parts = runs.setdefault(file.stem.removeprefix("run-"), [])
+            if file not in parts:
+                parts.append(file)
+    named = {_name(parts[0]): parts for parts in runs.values() if not all(map(is_uploaded, parts))}
+    going_on = [name for name, parts in named.items() if is_going_on(parts[-1])]
+    return {name: parts for name, parts in named.items() if name not in going_on}, going_on
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Files of W&B runs below ``folder``, which may also be a run's own W&B folder."""
+    yield from (path for path in folder.rglob("run-*.wandb") if not path.parent.is_symlink())
+
+
+def is_uploaded(file: Path) -> bool:
+    return file.with_suffix(".wandb.synced").exists()
+
+
+def is_going_on(file: Path) -> bool:
+    """Whether a run is still written to: recent, and without the record that ends it."""
+    if time.time() - file.stat().st_mtime > STILL_WRITTEN:
+        return False
+    summary = _wandb("leet", "inspect", "--summary", "--json", str(file), timeout=60).stdout
+    try:
+        return "exit_code" not in json.loads(summary)
+    except ValueError:
+        return True
+
+
+def upload(parts: Sequence[Path], timeout: float) -> str | None:
+    """Upload one run; what went wrong, or None."""
+    try:
+        ended = _wandb("sync", "--include-online", "--include-synced", *map(str, parts), timeout=timeout)
+    except subprocess.TimeoutExpired:
+        return f"failed: not done after {timeout:.0f} s"
+    if all(map(is_uploaded, parts)):
+        return None
+    lines = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
+    return f"failed: {lines[-1].removeprefix('wandb: ') if lines else f'exit code {ended.returncode}'}"
+
+
+def check_service() -> None:
+    """Find out now, in one line, what would otherwise be found out run by run."""
+    import wandb
+
+    from camri_exp.tracking.connection import has_key
+
+    url = wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url
+    if not has_key(url):
+        raise UserError(f"there is no key for {url}. Run `wandb login` once, or set WANDB_API_KEY.")
+    try:
+        urllib.request.urlopen(url, timeout=PATIENCE).close()
+    except urllib.error.HTTPError:
+        pass  # an answer is an answer
+    except OSError as error:
+        raise UserError(f"{url} does not answer ({error}). Nothing was uploaded, nothing is lost.") from error
+
+
+def _wandb(*arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "wandb", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+
+
+def _name(file: Path) -> str:
+    """The folder of the run that wrote ``file``, relative to here where it can be."""
+    folder = next((path.parent for path in file.parents if path.name == "wandb"), file.parent)
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""A stand-in for the W&B service on this machine: enough of its API to take runs in, and ways to be broken."""
+
+import gzip
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+KEY = "0123456789" * 4
+
+
+@dataclass
+class Service:
+    """What the stand-in was asked, and what it received of each run."""
+
+    url: str
+    requests: list[str] = field(default_factory=list)
+    files: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # run id -> file -> lines
+    exit_codes: dict[str, int] = field(default_factory=dict)
+    uploaded: list[str] = field(default_factory=list)
+    views: list[dict[str, Any]] = field(default_factory=list)
+    lives: int | None = None  # requests that it still answers; None: all
+    hanging: bool = False
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def history(self, run: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.files[run].get("wandb-history.jsonl", [])]
+
+    def summary(self, run: str) -> dict[str, Any]:
+        return json.loads(self.files[run]["wandb-summary.json"][-1])
+
+    def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        found = re.search(r"(?:query|mutation)\s+(\w+)", query)
+        operation = found.group(1) if found else ""
+        self.requests.append(operation)
+        if operation == "UpsertBucket":
+            lines = len(self.files.setdefault(variables["name"], {}).get("wandb-history.jsonl", []))
+            return {"upsertBucket": {"bucket": self._bucket(variables, lines), "inserted": lines == 0}}
+        if operation == "CreateRunFiles":
+            files = [{"name": name, "uploadUrl": f"{self.url}/upload/{name}"} for name in variables["files"]]
+            return {"createRunFiles": {"runID": "R", "uploadHeaders": [], "files": files}}
+        if operation == "CreateArtifact":  # "COMMITTED": the service has its files already
+            self.uploaded.append(variables["input"]["artifactCollectionName"])
+            artifact = {"id": "A", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "A"}}}
+            return {"createArtifact": {"artifact": artifact}}
+        if operation == "Viewer":
+            return {"viewer": {"id": "V", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}}
+        return {"project": {"artifact": None}} if operation == "ArtifactType" else {}
+
+    @staticmethod
+    def _bucket(variables: dict[str, Any], lines: int) -> dict[str, Any]:
+        entity = {"id": "E", "name": variables.get("entity") or "me"}
+        project = {"id": "P", "name": variables["project"], "entity": entity}
+        name = variables["name"]
+        return {
+            "id": "R",
+            "name": name,
+            "displayName": variables.get("displayName") or name,
+            "config": variables.get("config") or "{}",
+            "project": project,
+            "historyLineCount": lines,
+        }
+
+    def stream(self, run: str, body: dict[str, Any]) -> None:
+        """Lines of a run's files: appended at an offset, or the whole summary again."""
+        files = self.files.setdefault(run, {})
+        for name, part in (body.get("files") or {}).items():
+            lines = files.setdefault(name, [])
+            lines[part["offset"] :] = part["content"]
+        if body.get("complete"):
+            self.exit_codes[run] = body.get("exitcode") or 0
+
+
+def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            """Nobody reads it."""
+
+        def do_GET(self) -> None:
+            self._serve(b"")
+
+        def do_PUT(self) -> None:
+            self._serve(self.rfile.read(int(self.headers["Content-Length"])))
+
+        def do_POST(self) -> None:
+            self.do_PUT()
+
+        def _serve(self, body: bytes) -> None:
+            if service.lives is not None:
+                service.lives -= 1
+            if service.hanging:
+                service.requests.append(self.path)
+                service.released.wait()
+            if service.hanging or (service.lives is not None and service.lives < 0):
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            self._reply(self._take(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body))
+
+        def _take(self, body: bytes) -> dict[str, Any]:
+            if self.path.endswith("graphql"):
+                asked = json.loads(body)
+                return {"data": service.answer(asked["query"], asked.get("variables") or {})}
+            service.requests.append(self.path)
+            if self.path.endswith("/file_stream"):
+                service.stream(self.path.split("/")[-2], json.loads(body))
+            elif self.path.startswith("/upload/"):
+                service.uploaded.append(self.path.removeprefix("/upload/"))
+            return {}
+
+        def _reply(self, content: dict[str, Any]) -> None:
+            data = json.dumps(content).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    return Handler
+
+
+@contextmanager
+def serving() -> Iterator[Service]:
+    """A service on a free port of this machine."""
+    service = Service("")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(service))
+    server.daemon_threads = True
+    service.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield service
+    finally:
+        service.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def nobody() -> str:
+    """An address of this machine where every connection is refused."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
