@@ -104,7 +104,7 @@ def is_going_on(file: Path) -> bool:
 def upload(parts: Sequence[Path], timeout: float) -> str | None:
     """Upload one run; what went wrong, or None."""
     try:
-        ended = _wandb("sync", "--include-online", "--include-synced", *map(str, parts), timeout=timeout)
+        ended = _wandb("sync", "--include-online", *map(str, parts), timeout=timeout)  # skips parts that are up
     except subprocess.TimeoutExpired:
         return f"failed: not done after {timeout:.0f} s"
     if all(map(is_uploaded, parts)):
