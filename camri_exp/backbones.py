@@ -8,12 +8,15 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-from timm.models import register_model
 from torch import Tensor, nn
 
 from camri_exp.errors import UserError, nearest
+from camri_exp.quiet import without
+
+with without("wandb"):  # timm imports it where it finds it: a second, and nothing here is logged by it
+    import timm
+    from timm.models import register_model
 
 
 def create(

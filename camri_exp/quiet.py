@@ -1,7 +1,11 @@
-"""What libraries say that the user need not act on, silenced one by one, each with its reason."""
+"""What libraries say or import that nobody here needs, silenced one by one, each with its reason."""
 
 import logging
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
 MESSAGES = (
     # Batches are gathered from memory in this process; worker processes would only copy them.
@@ -38,3 +42,16 @@ def quieten() -> None:
         # Hydra has a handler at the root; Lightning's own would print every message twice.
         logger.handlers.clear()
         logger.propagate = True
+
+
+@contextmanager
+def without(module: str) -> Iterator[None]:
+    """Imports in here do not find ``module``, unless it is imported already."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = cast(Any, None)  # Python's own mark for "there is none"
+    try:
+        yield
+    finally:
+        del sys.modules[module]

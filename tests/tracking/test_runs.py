@@ -1,0 +1,136 @@
+"""What real jobs leave in W&B's own files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from camri_exp.tracking import media
+from camri_exp.tracking.wandb import METRICS, STEP, WandbRun
+
+from ..conftest import Command
+from . import reading, service
+
+CURVES = {"train/loss", "train/lr", "train/images_per_second", "val/accuracy", "val/recall_important", STEP}
+ANGLES = {f"val/angle_{kind}_{whose}" for kind in ("mean", "var") for whose in ("important", "rest")}
+MEDIA = {media.CONFUSION, media.RECALL_ACCURACY, media.CONFUSED, media.PER_CLASS, media.MISSED}
+
+
+def jobs(sweep: Path) -> dict[Path, reading.Run]:
+    return {folder.parent: reading.read(*reading.files(folder.parent)) for folder in sorted(sweep.glob("*/wandb"))}
+
+
+def result_of(run: Path) -> dict[str, Any]:
+    return json.loads((run / "result.json").read_text(encoding="utf-8"))
+
+
+def test_a_sweep_leaves_a_run_a_job(sweep: Path) -> None:
+    runs = jobs(sweep)
+    assert len(runs) == 4
+    assert len({run.id for run in runs.values()}) == 4
+    assert {run.name for run in runs.values()} == {
+        f"digits {loss} seed={seed} max_epochs=2" for loss in ("ce", "camri") for seed in (0, 1)
+    }
+    for run in runs.values():
+        assert (run.group, run.job_type, run.exit_code) == ("mine", "train", 0)
+        assert run.tags == ["digits", run.config["loss"]["name"], "8"]
+
+
+def test_the_config_is_nested_and_whole(sweep: Path) -> None:
+    for folder, run in jobs(sweep).items():
+        assert run.config["seed"] == result_of(folder)["seed"]
+        assert run.config["important_class_names"] == "8"
+        assert run.config["trainer"]["max_epochs"] == 2
+    margins = {run.config["loss"].get("margin") for run in jobs(sweep).values()}
+    assert None in margins
+    assert len(margins) == 2
+
+
+def test_the_curves_are_there(sweep: Path) -> None:
+    for run in jobs(sweep).values():
+        rows = [row for row in run.history if "val/accuracy" in row]
+        assert len(rows) == 2
+        assert {key for row in run.history for key in row} >= CURVES
+        assert (set(rows[0]) >= ANGLES) == (run.config["loss"]["name"] == "camri")
+        steps = [row[STEP] for row in run.history]
+        assert steps == sorted(steps)
+
+
+def test_the_summary_is_the_chosen_checkpoints(sweep: Path) -> None:
+    for folder, run in jobs(sweep).items():
+        result = result_of(folder)
+        for metric in METRICS:
+            assert run.summary[f"test/{metric}"] == result["test"][metric]
+            assert run.summary[f"chosen/val/{metric}"] == result["val"][metric]
+        for name, value in result["test"]["recall"].items():
+            assert run.summary[f"test/recall/{name}"] == value
+        best = max(row["val/accuracy"] for row in run.history if "val/accuracy" in row)
+        assert run.summary["val/accuracy"] == {"max": best}
+
+
+def test_media_are_logged_and_on_disk(sweep: Path) -> None:
+    for folder, run in jobs(sweep).items():
+        assert {key.partition(".")[0] for row in run.history for key in row} >= MEDIA
+        (files,) = {file.parent / "files" for file in reading.files(folder)}
+        shown = [path for path in run.files if path.startswith("media/")]
+        assert len(shown) == len(MEDIA)
+        assert all((files / path).is_file() for path in shown)
+        table = json.loads((files / next(path for path in shown if "missed" in path)).read_text(encoding="utf-8"))
+        assert table["columns"] == list(media.MISSED_COLUMNS)
+        result = result_of(folder)
+        wrong = round((1 - result["test"]["recall_important"]) * 35)  # of the 35 eights
+        assert len(table["data"]) == wrong
+
+
+def test_checkpoints_are_artifacts_with_aliases(sweep: Path) -> None:
+    for run in jobs(sweep).values():
+        name = f"checkpoint-{run.id}"
+        assert sorted(run.artifacts[f"{name}:best,latest"]) == ["checkpoints/best.ckpt", "config.yaml"]
+        assert sorted(run.artifacts[f"{name}:last,latest"]) == ["checkpoints/last.ckpt", "config.yaml"]
+
+
+def test_no_key_is_written_anywhere(sweep: Path) -> None:
+    written = [path for path in sweep.rglob("*") if path.is_file()]
+    assert len(written) > 40
+    assert not [path for path in written if service.KEY.encode() in path.read_bytes()]
+
+
+def test_a_run_that_fails_says_so(train: Command, tmp_path: Path) -> None:
+    assert train("logger=wandb", "test_checkpoint=none").code == 1
+    (file,) = reading.files(tmp_path / "run")
+    assert reading.read(file).exit_code == 1
+
+
+def test_a_resumed_run_stays_one_run(train: Command, tmp_path: Path) -> None:
+    assert train("logger=wandb").code == 0
+    assert train("logger=wandb", f"resume={tmp_path / 'run'}", "trainer.max_epochs=2").code == 0
+    first, second = (reading.read(file) for file in reading.files(tmp_path / "run"))
+    assert first.id == second.id
+    assert first.name == second.name
+    epochs = [[row["epoch"] for row in run.history if "val/accuracy" in row] for run in (first, second)]
+    assert epochs == [[0], [1]]
+
+
+def test_disabled_leaves_nothing(train: Command, tmp_path: Path) -> None:
+    assert train("logger=wandb", "logger.wandb.mode=disabled").code == 0
+    assert not (tmp_path / "run" / "wandb").exists()
+
+
+def test_only_the_first_process_has_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    other = WandbRun("project", str(tmp_path), {"data": {"name": "d"}, "loss": {"name": "l"}})
+    other.log_metrics({"a": 1}, 0)
+    other.report({}, {}, None, lambda scores: scores)
+    other.finish(0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_wandb_is_not_imported_without_its_logger(tmp_path: Path) -> None:
+    code = "import sys; from camri_exp.train import main; main(); sys.exit(3 if 'wandb' in sys.modules else 0)"
+    overrides = ["logger=csv", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}"]
+    ended = subprocess.run([sys.executable, "-c", code, *overrides], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
