@@ -1,9 +1,12 @@
 """Opening a W&B run online or offline, and what wandb raises when the service is not what it should be."""
 
+import http.client
 import netrc
 import os
 import shutil
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 
 OFFLINE = ("offline", "dryrun")
 GRACE = 5  # seconds
+PATIENCE = 10  # seconds that the service may take to answer
 
 
 def open_run(mode: str, timeouts: dict[str, Any], arguments: dict[str, Any], tell: Callable[[str], None]) -> Any:
@@ -86,12 +90,24 @@ def has_key(base_url: str) -> bool:
         return False
 
 
+def trouble(base_url: str) -> str | None:
+    """Why the service cannot be asked now, or None: wandb itself would find out over and over, for minutes."""
+    try:
+        urllib.request.urlopen(base_url, timeout=PATIENCE).close()
+    except urllib.error.HTTPError:
+        return None  # an answer is an answer
+    except (OSError, http.client.HTTPException) as error:
+        return first_line(error)
+    return None
+
+
 def failures() -> tuple[type[BaseException], ...]:
     """What wandb raises when the service, or its own process on this machine, is gone or talks nonsense."""
-    import wandb
     from pydantic import ValidationError
     from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
     from wandb.sdk.mailbox.mailbox_handle import ServerResponseError
+
+    import wandb
 
     return (wandb.Error, OSError, HandleAbandonedError, MailboxClosedError, ServerResponseError, ValidationError)
 

@@ -8,8 +8,6 @@ import json
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from camri_exp.errors import UserError
 
 USAGE = "python -m camri_exp.tracking.sync FOLDER... [timeout=600]    (timeout: seconds a run may take)"
 STILL_WRITTEN = 60  # seconds: W&B writes system metrics more often than that while a run goes on
-PATIENCE = 10  # seconds that the service may take to answer at the start
 
 
 def main() -> None:
@@ -96,7 +93,7 @@ def is_going_on(file: Path) -> bool:
         return False
     summary = _wandb("leet", "inspect", "--summary", "--json", str(file), timeout=60).stdout
     try:
-        return "exit_code" not in json.loads(summary)
+        return json.loads(summary).get("exit_code") is None
     except ValueError:
         return True
 
@@ -116,18 +113,13 @@ def upload(parts: Sequence[Path], timeout: float) -> str | None:
 def check_service() -> None:
     """Find out now, in one line, what would otherwise be found out run by run."""
     import wandb
-
-    from camri_exp.tracking.connection import has_key
+    from camri_exp.tracking.connection import has_key, trouble
 
     url = wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url
     if not has_key(url):
         raise UserError(f"there is no key for {url}. Run `wandb login` once, or set WANDB_API_KEY.")
-    try:
-        urllib.request.urlopen(url, timeout=PATIENCE).close()
-    except urllib.error.HTTPError:
-        pass  # an answer is an answer
-    except OSError as error:
-        raise UserError(f"{url} does not answer ({error}). Nothing was uploaded, nothing is lost.") from error
+    if (problem := trouble(url)) is not None:
+        raise UserError(f"{url} does not answer ({problem}). Nothing was uploaded, nothing is lost.")
 
 
 def _wandb(*arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:

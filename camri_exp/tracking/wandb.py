@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from camri_exp.results import write_json
-from camri_exp.tracking.connection import OFFLINE, close_run, environment, failures, first_line, open_run
+from camri_exp.tracking.connection import OFFLINE, close_run, environment, failures, first_line, open_run, trouble
 from camri_exp.tracking.naming import run_name, tags
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,9 @@ class WandbRun(Logger):
         self.run: Any = None
         self.step: int | None = None
         self.told = False
-        self.deferred: list[tuple[str, Step]] = []
+        self.steps: dict[str, Step] = {}
+        self.seen: dict[str, float] = {}  # the last value of each metric, the best of those in BEST
+        self.deferred = False
         mode = mode or os.environ.get("WANDB_MODE") or "online"
         if not rank_zero_only(lambda: True, default=False)() or mode == "disabled":
             return
@@ -111,6 +113,8 @@ class WandbRun(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if self.run is not None:
             self.step = step
+            for key, value in metrics.items():
+                self.seen[key] = max(value, self.seen.get(key, value)) if key in BEST else value
             self._unharmed("lost a row", lambda: self.run.log({**metrics, STEP: step}))
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -128,21 +132,26 @@ class WandbRun(Logger):
             with environment("WANDB_DATA_DIR", self.run_dir / "wandb"):
                 run.log({**media.tables(result, arrays, data, probabilities), STEP: self.step})
 
-        steps: list[tuple[str, Step]] = [
-            ("summary", lambda run: run.summary.update(summary(result))),
-            ("figures", lambda run: run.log({**media.images(result, arrays), STEP: self.step})),
-            ("tables", log_tables),
-        ]
-        if self.log_model:
-            steps.append(("checkpoints", self._log_checkpoints))
-        for what, step in steps:
-            # Tables and artifacts ask the service: one that does not answer is not asked again.
-            if self.deferred or not self._unharmed(f"did not take the {what}", partial(step, self.run)):
-                self.deferred.append((what, step))
+        self.steps = {
+            "summary": lambda run: run.summary.update(summary(result)),
+            "figures": lambda run: run.log({**media.images(result, arrays), STEP: self.step}),
+            "tables": log_tables,
+            "checkpoints": self._log_checkpoints,
+        }
+        if self._online() and (problem := trouble(self.run.settings.base_url)) is not None:
+            self._tell(f"W&B does not answer ({problem}); results on disk are complete")
+            self.deferred = True  # tables and checkpoints would ask it over and over
+        for what, step in self.steps.items():
+            self.deferred = self.deferred or not self._unharmed(f"did not take the {what}", partial(step, self.run))
+
+    def _online(self) -> bool:
+        return self.run.settings.mode not in OFFLINE
 
     def _log_checkpoints(self, run: Any) -> None:
         import wandb
 
+        if not self.log_model:
+            return
         for alias in ("best", "last"):
             path = self.run_dir / "checkpoints" / f"{alias}.ckpt"
             if path.is_file():
@@ -156,7 +165,7 @@ class WandbRun(Logger):
         """Close the run; says how to upload what is not up."""
         if self.run is None:
             return
-        online, file = self.run.settings.mode not in OFFLINE, Path(self.run.settings.sync_file)
+        online, file = self._online(), Path(self.run.settings.sync_file)
         complete = self._unharmed("was not uploaded whole", lambda: self._close(exit_code))
         if online and complete:
             file.with_suffix(".wandb.synced").touch()  # as `wandb sync` marks what it uploaded
@@ -170,9 +179,13 @@ class WandbRun(Logger):
         close_run(self.run, exit_code, self.timeouts["finish_timeout"])
 
     def _write_deferred(self, exit_code: int) -> None:
-        """What the service did not take, as an offline part of the same run: uploading adds it."""
+        """What the service did not take, as an offline part of the same run: uploading adds it.
+
+        The last part to be uploaded gives the whole summary.
+        """
         run = open_run("offline", self.timeouts, self.arguments, self._tell)
-        for _, step in self.deferred:
+        run.summary.update({key: {"max": value} if key in BEST else value for key, value in self.seen.items()})
+        for step in self.steps.values():
             step(run)
         run.finish(exit_code=exit_code)
 

@@ -1,0 +1,116 @@
+"""Training where the W&B service refuses, hangs or dies in the middle: the numbers and the files are the same."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from camri_exp.tracking import sync
+
+from ..conftest import Command, Finished
+from . import reading
+from .conftest import forget, point_to
+from .service import Service, nobody
+
+IMPATIENT = ("logger=wandb", "logger.wandb.init_timeout=2", "logger.wandb.finish_timeout=2")
+MEDIA = ("confusion_matrix", "recall_accuracy", "confused", "per_class", "missed")
+Numbers = Callable[[Path], dict[str, Any]]
+
+
+@pytest.fixture
+def expected(train: Command, tmp_path: Path) -> dict[str, Any]:
+    assert train("logger=none", into="plain").code == 0
+    return numbers(tmp_path / "plain")
+
+
+def numbers(run: Path) -> dict[str, Any]:
+    result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    return {split: result[split] for split in ("val", "test")}
+
+
+def check_whole(finished: Finished, run: Path, expected: dict[str, Any]) -> None:
+    assert finished.code == 0, finished.err
+    assert numbers(run) == expected
+    for name in ("predictions.npz", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml"):
+        assert (run / name).is_file(), name
+
+
+def parts(run: Path) -> list[reading.Run]:
+    return [reading.read(file) for file in reading.files(run)]
+
+
+def test_online_everything_arrives(train: Command, tmp_path: Path, online: Service, expected: dict[str, Any]) -> None:
+    finished = train(*IMPATIENT, "logger.wandb.log_model=true", "logger.wandb.finish_timeout=30")
+    check_whole(finished, tmp_path / "run", expected)
+    ((run, code),) = online.exit_codes.items()
+    assert code == 0
+    assert online.summary(run)["test/accuracy"] == expected["test"]["accuracy"]
+    assert [row["epoch"] for row in online.history(run) if "val/accuracy" in row] == [0]
+    assert all(any(name in path for path in online.uploaded) for name in MEDIA)
+    assert online.uploaded.count(f"checkpoint-{run}") == 2
+    assert "camri_exp.tracking.sync" not in finished.out
+    assert sync.pending([tmp_path / "run"]) == ({}, [])
+
+
+def test_offline_nothing_is_sent(train: Command, tmp_path: Path, online: Service, expected: dict[str, Any]) -> None:
+    finished = train(*IMPATIENT, "logger.wandb.mode=offline")
+    check_whole(finished, tmp_path / "run", expected)
+    assert online.requests == []
+    assert "python -m camri_exp.tracking.sync run" in finished.out
+
+
+def test_without_a_key_a_run_is_offline(
+    train: Command, tmp_path: Path, online: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert train(*IMPATIENT).code == 0
+    assert online.requests == []
+    assert [part.exit_code for part in parts(tmp_path / "run")] == [0]
+
+
+def test_a_service_that_refuses(
+    train: Command, tmp_path: Path, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point_to(nobody(), monkeypatch)
+    finished = train(*IMPATIENT)
+    forget()
+    check_whole(finished, tmp_path / "run", expected)
+    assert finished.out.count("goes on offline") == 1
+    (part,) = parts(tmp_path / "run")
+    assert part.exit_code == 0
+    assert part.summary["test/accuracy"] == expected["test"]["accuracy"]
+
+
+def test_a_service_that_hangs(train: Command, tmp_path: Path, online: Service, expected: dict[str, Any]) -> None:
+    online.hanging = True
+    finished = train(*IMPATIENT)
+    check_whole(finished, tmp_path / "run", expected)
+    assert finished.out.count("goes on offline") == 1
+    (part,) = parts(tmp_path / "run")
+    assert part.exit_code == 0
+
+
+def test_a_service_that_dies_can_be_given_the_rest(
+    train: Command,
+    tmp_path: Path,
+    online: Service,
+    expected: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("camri_exp.tracking.connection.GRACE", 1)
+    online.lives = 2
+    finished = train(*IMPATIENT)
+    check_whole(finished, tmp_path / "run", expected)
+    assert "python -m camri_exp.tracking.sync run" in finished.out
+    assert online.exit_codes == {}
+    online.lives = None
+    forget()
+    assert sync.sync([tmp_path / "run"], 60) == 0
+    (run,) = online.exit_codes
+    assert online.summary(run)["val/accuracy"]["max"] == pytest.approx(expected["val"]["accuracy"])
+    assert online.summary(run)["test/accuracy"] == expected["test"]["accuracy"]
+    assert [row["epoch"] for row in online.history(run) if "val/accuracy" in row] == [0]
+    assert all(any(name in path for path in online.uploaded) for name in MEDIA)

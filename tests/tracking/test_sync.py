@@ -1,0 +1,84 @@
+"""Uploading afterwards: what is not up, run by run, again after a failure."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from camri_exp.errors import UserError
+from camri_exp.tracking import sync
+
+from ..conftest import Command
+from . import reading
+from .conftest import point_to
+from .service import Service, nobody
+
+
+@pytest.fixture
+def copied(sweep: Path, tmp_path: Path) -> Path:
+    """Two jobs of the sweep, to be uploaded."""
+    for job in sorted(path.parent for path in sweep.glob("*/wandb"))[:2]:
+        shutil.copytree(job, tmp_path / "sweep" / job.name, symlinks=True)
+    return tmp_path / "sweep"
+
+
+def test_each_run_is_uploaded_once(copied: Path, online: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sync.sync([copied, copied], 60) == 0
+    out = capsys.readouterr().out
+    assert "[1/2]" in out
+    assert "[2/2]" in out
+    assert "2 uploaded, 0 left" in out
+    runs = [reading.read(file) for file in reading.files(copied)]
+    assert online.exit_codes == {run.id: 0 for run in runs}
+    for run in runs:
+        assert len(online.history(run.id)) == len(run.history)
+        assert online.summary(run.id)["test/accuracy"] == run.summary["test/accuracy"]
+    asked = len(online.requests)
+    assert sync.sync([copied], 60) == 0
+    assert "all runs are uploaded" in capsys.readouterr().out
+    assert len(online.requests) == asked
+
+
+def test_it_goes_on_after_a_failure(copied: Path, online: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    online.lives = 2  # it answers, takes the first run's beginning, and is gone
+    assert sync.sync([copied], 3) == 2
+    assert "0 uploaded, 2 left; the same command goes on" in capsys.readouterr().out
+    online.lives = None
+    assert sync.sync([copied], 60) == 0
+    for run in (reading.read(file) for file in reading.files(copied)):
+        assert len(online.history(run.id)) == len(run.history)
+
+
+def test_the_parts_of_a_resumed_run_become_one(train: Command, tmp_path: Path, online: Service) -> None:
+    assert train("logger=wandb", "logger.wandb.mode=offline").code == 0
+    assert train("logger=wandb", "logger.wandb.mode=offline", "resume=run", "trainer.max_epochs=2").code == 0
+    assert sync.sync([tmp_path], 60) == 0
+    ((run, code),) = online.exit_codes.items()
+    assert code == 0
+    assert [row["epoch"] for row in online.history(run) if "val/accuracy" in row] == [0, 1]
+
+
+def test_a_run_that_goes_on_is_left_alone(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in reading.files(copied):
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-30])  # without the record of its end, and just written
+    assert sync.sync([copied], 60) == 0
+    assert capsys.readouterr().out.count("still running, skipped") == 2
+
+
+def test_what_cannot_work_is_said_at_once(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    point_to(nobody(), monkeypatch)
+    with pytest.raises(UserError, match="does not answer"):
+        sync.sync([copied], 60)
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("NETRC", str(copied / "netrc"))
+    with pytest.raises(UserError, match="wandb login"):
+        sync.sync([copied], 60)
+    for arguments, text in ((["nowhere"], "no such folder"), ([".", "timeout=soon"], "expected seconds")):
+        monkeypatch.setattr(sys, "argv", ["sync", *arguments])
+        with pytest.raises(SystemExit, match="1"):
+            sync.main()
+        assert text in capsys.readouterr().err
