@@ -9,9 +9,10 @@ Needs wandb-workspaces: pip install "camri_exp[dashboard]".
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from camri_exp.cli import fail
-from camri_exp.errors import nearest
+from camri_exp.errors import UserError, nearest
 from camri_exp.results import write_json
 
 KEYS = ("entity", "project", "baseline", "data", "important_class", "loss", "dry_run")
@@ -29,6 +30,20 @@ def main() -> None:
         from camri_exp.tracking import dashboard
     except ImportError as error:
         fail(f'{error}. Run: pip install "camri_exp[dashboard]"')
+    from camri_exp.tracking.connection import failures, first_line
+    from camri_exp.tracking.sync import check_service
+
+    try:
+        if "dry_run" not in given:
+            check_service()
+        build(given, dashboard)
+    except UserError as error:
+        fail(error)
+    except (*failures(), ValueError) as error:  # ValueError: wandb-workspaces, of a project that it cannot see
+        fail(f"W&B: {first_line(error)}")
+
+
+def build(given: dict[str, str], dashboard: Any) -> None:
     entity, project, name = given["entity"], given["project"], given.get("baseline", "ce")
     chosen = {key: given[key] for key in ("data", "important_class", "loss") if key in given}
     dry = "dry_run" in given

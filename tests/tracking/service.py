@@ -5,7 +5,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +48,8 @@ class Service:
             self.uploaded.append(variables["input"]["artifactCollectionName"])
             artifact = {"id": "A", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "A"}}}
             return {"createArtifact": {"artifact": artifact}}
+        if operation in BROWSING:
+            return BROWSING[operation](self, variables)
         if operation == "Viewer":
             return {"viewer": {"id": "V", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}}
         return {"project": {"artifact": None}} if operation == "ArtifactType" else {}
@@ -74,6 +76,59 @@ class Service:
             lines[part["offset"] :] = part["content"]
         if body.get("complete"):
             self.exit_codes[run] = body.get("exitcode") or 0
+
+
+def _upsert_view(service: Service, variables: dict[str, Any]) -> dict[str, Any]:
+    service.views.append({"id": None, **variables})
+    kind = variables["type"]
+    view = {"id": f"{kind}-id", "name": variables["name"], "displayName": variables["displayName"]}
+    extra = {"type": kind, "description": "", "spec": variables["spec"], "project": PROJECT, "user": None}
+    return {"upsertView": {"view": {**view, **extra}, "inserted": variables.get("id") is None}}
+
+
+def _views(service: Service, variables: dict[str, Any]) -> dict[str, Any]:
+    kind = variables.get("viewType") or "runs"
+    found = [view for view in service.views if view["type"] == kind][-1:]
+    nodes = [{"node": {**view, "id": f"{kind}-id"}, "cursor": "c"} for view in found]
+    return {"project": {"allViews": {"edges": nodes, "pageInfo": {"endCursor": "c", "hasNextPage": False}}}}
+
+
+def _runs(service: Service, variables: dict[str, Any]) -> dict[str, Any]:
+    shared = {"id": "R", "displayName": "n", "state": "finished", "tags": [], "group": None, "jobType": "train"}
+    shared |= {"config": json.dumps({"loss": {"value": {"name": "ce"}}}), "createdAt": "2026-01-01T00:00:00Z"}
+    shared |= {"systemMetrics": "{}", "sweepName": None, "user": {}, "heartbeatAt": "2026-01-01T00:00:00Z"}
+    shared |= {
+        "historyKeys": None,
+        "projectId": "1",
+        "readOnly": False,
+        "commit": None,
+        "description": None,
+        "notes": None,
+    }
+    scores = {"a": 0.95, "b": 0.96, "c": 0.97}
+    edges = [
+        {"node": {**shared, "name": name, "summaryMetrics": json.dumps({"test/accuracy": score})}, "cursor": name}
+        for name, score in scores.items()
+    ]
+    page = {"endCursor": "c", "hasNextPage": False}
+    return {
+        "project": {"internalId": "1", "runCount": 3, "readOnly": False, "runs": {"edges": edges, "pageInfo": page}}
+    }
+
+
+PROJECT = {"id": "P", "name": "p", "entityName": "me", "internalId": "P", "createdAt": "2026-01-01T00:00:00Z"}
+PROJECT |= {"isBenchmark": False, "user": None}
+BROWSING: dict[str, Callable[[Service, dict[str, Any]], dict[str, Any]]] = {
+    "UpsertView2": _upsert_view,
+    "upsertView": _upsert_view,
+    "View": _views,
+    "ProjectViews": _views,
+    "Runs": _runs,
+    "GetProjects": lambda *_: {
+        "models": {"pageInfo": {"endCursor": "c", "hasNextPage": False}, "edges": [{"node": PROJECT}]}
+    },
+    "GetDefaultEntity": lambda *_: {"viewer": {"id": "V", "entity": "me", "defaultEntity": {"name": "me"}}},
+}
 
 
 def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
