@@ -28,7 +28,16 @@ log = logging.getLogger(__name__)
 Result = Mapping[str, Any]
 Objectives = tuple[float, float]
 RERUN = ("failed", "all", "none")
-LEFTOVERS = ("result.json", "failure.json", "predictions.npz", "metrics.csv", "config.yaml", "checkpoints", "figures")
+LEFTOVERS = (
+    "result.json",
+    "failure.json",
+    "predictions.npz",
+    "metrics.csv",
+    "config.yaml",
+    "checkpoints",
+    "figures",
+    "wandb",
+)
 
 
 def run(cfg: DictConfig, train: Callable[[DictConfig], Result]) -> Objectives | None:
