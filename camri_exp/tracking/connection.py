@@ -30,7 +30,7 @@ def open_run(mode: str, timeouts: dict[str, Any], arguments: dict[str, Any], tel
             return wandb.init(settings=common, **{**arguments, "mode": mode})
         except wandb.Error as error:
             tell(f"no answer from W&B ({first_line(error)}): this run goes on offline")
-        wandb.teardown()  # else its process on this machine says that the id is in use
+        drop_service()  # else it says that the id is in use
         for attempt in set(_folders(arguments["dir"])) - before:  # or the run would be uploaded twice
             shutil.rmtree(attempt, ignore_errors=True)
     # W&B refuses "resume" offline; the id alone joins the parts when they are uploaded.
@@ -71,7 +71,14 @@ def _kill_service() -> None:
     process = getattr(getattr(service, "_proc", None), "_process", None)
     if process is not None:
         process.kill()
-    with suppress(SystemExit):  # the exit code of the killed process becomes ours otherwise
+    drop_service()
+
+
+def drop_service() -> None:
+    """Forget W&B's process on this machine, dead or alive: the next run of this process starts another."""
+    import wandb
+
+    with suppress(SystemExit, *failures()):  # SystemExit: a dead process's exit code would become ours
         wandb.teardown()
 
 

@@ -13,7 +13,16 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from camri_exp.results import write_json
-from camri_exp.tracking.connection import OFFLINE, close_run, environment, failures, first_line, open_run, trouble
+from camri_exp.tracking.connection import (
+    OFFLINE,
+    close_run,
+    drop_service,
+    environment,
+    failures,
+    first_line,
+    open_run,
+    trouble,
+)
 from camri_exp.tracking.naming import run_name, tags
 
 log = logging.getLogger(__name__)
@@ -169,6 +178,8 @@ class WandbRun(Logger):
         complete = self._unharmed("was not uploaded whole", lambda: self._close(exit_code))
         if online and complete:
             file.with_suffix(".wandb.synced").touch()  # as `wandb sync` marks what it uploaded
+        if not complete:
+            drop_service()
         if self.deferred:
             self._unharmed("lost figures", lambda: self._write_deferred(exit_code))
         if exit_code == 0 and (not (online and complete) or self.deferred):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+import wandb
 from camri_exp.tracking import media
 from camri_exp.tracking.wandb import METRICS, STEP, WandbRun
 
@@ -113,6 +114,24 @@ def test_a_resumed_run_stays_one_run(train: Command, tmp_path: Path) -> None:
     assert first.name == second.name
     epochs = [[row["epoch"] for row in run.history if "val/accuracy" in row] for run in (first, second)]
     assert epochs == [[0], [1]]
+
+
+def test_the_next_run_does_not_suffer_from_a_dead_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    config = {"data": {"name": "d"}, "loss": {"name": "l"}}
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        run = WandbRun("project", str(tmp_path / name), config)
+        run.log_metrics({"a": 1.0}, 0)
+        if name == "first":  # as the system does where memory is short
+            wandb.setup().ensure_service()._proc._process.kill()
+        for step in range(1, 4):
+            run.log_metrics({"a": 2.0}, step)
+        run.finish(0)
+    (file,) = reading.files(tmp_path / "second")
+    second = reading.read(file)
+    assert [row["a"] for row in second.history] == [1, 2, 2, 2]
+    assert second.exit_code == 0
 
 
 def test_disabled_leaves_nothing(train: Command, tmp_path: Path) -> None:
