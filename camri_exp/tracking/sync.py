@@ -47,9 +47,9 @@ def sync(folders: Iterable[Path], timeout: float) -> int:
     """
     runs, going_on = pending(folders)
     for name in going_on:
-        print(f"{name}: still running, skipped")
+        print(f"{name}: still running (or killed within the last minute), skipped")
     if not runs:
-        print("all runs are uploaded")
+        print("all other runs are uploaded" if going_on else "all runs are uploaded")
         return 0
     check_service()
     done = 0

@@ -180,6 +180,7 @@ class WandbRun(Logger):
             file.with_suffix(".wandb.synced").touch()  # as `wandb sync` marks what it uploaded
         if not complete:
             drop_service()
+            self.deferred = online and bool(self.steps)  # what was still on its way is not in the file
         if self.deferred:
             self._unharmed("lost figures", lambda: self._write_deferred(exit_code))
         if exit_code == 0 and (not (online and complete) or self.deferred):
