@@ -43,6 +43,11 @@ def _write(cfg: DictConfig, folder: Path, subject: Any, other: Any, found: dict[
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / f"{name}.json", found)
         lines = [f"numbers: {folder / name}.json"]
+        if cfg.figures:
+            from camri_exp.evaluation.draw import draw
+
+            pictures = folder / "figures" if cfg.split == "test" else folder / "figures" / cfg.split
+            lines.append(f"figures: {pictures} ({', '.join(draw(subject, other, found, pictures))})")
     except OSError as error:
         raise UserError(f"the evaluation cannot be written to {folder}: {error.strerror}. Give output=DIR") from error
     return "\n".join(lines)

@@ -107,14 +107,21 @@ def _weights(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _calibration(subject: Subject, answers: Answers) -> dict[str, Any] | None:
+def diagrams(subject: Subject, answers: Answers) -> dict[str, calibration.Reliability] | None:
+    """Reliability of the predicted class, and of "this is an important class"; None without probabilities."""
     if subject.probabilities is None:
         return None
     probabilities = subject.probabilities(answers.scores)
-    diagrams = {
+    return {
         "top_label": calibration.top_label(probabilities, answers.target),
         "important": calibration.of_important(probabilities, answers.target, subject.important),
     }
+
+
+def _calibration(subject: Subject, answers: Answers) -> dict[str, Any] | None:
+    found = diagrams(subject, answers)
+    if found is None:
+        return None
     return {
         name: {
             "error": one.error,
@@ -122,7 +129,7 @@ def _calibration(subject: Subject, answers: Answers) -> dict[str, Any] | None:
             "frequency": one.frequency.tolist(),
             "count": one.count.tolist(),
         }
-        for name, one in diagrams.items()
+        for name, one in found.items()
     }
 
 

@@ -1,0 +1,91 @@
+"""The figures of an evaluation, from the answers and from what ``measure`` found."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from camri_exp.evaluation.measure import diagrams, operating_point
+from camri_exp.evaluation.subject import Subject
+from camri_exp.figures import style
+from camri_exp.figures.angles import angle_histograms
+from camri_exp.figures.confusion import confusion_matrix
+from camri_exp.figures.gallery import gallery
+from camri_exp.figures.recalls import recall_per_class
+from camri_exp.figures.reliability import reliability_diagram
+from camri_exp.figures.tradeoff import Model, recall_against_accuracy
+from camri_exp.metrics import intervals, threshold
+
+MOST_MISSED = 40
+
+
+def draw(subject: Subject, other: Subject | None, found: Mapping[str, Any], folder: Path) -> list[str]:
+    """Write every figure that the subject allows to ``folder``; returns their file names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, figure in _figures(subject, other, found):
+        style.save(figure, folder / f"{name}.png")
+        written.append(f"{name}.png")
+    return written
+
+
+def _figures(subject: Subject, other: Subject | None, found: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+    split, important, answers = found["split"], subject.important, subject.answers[found["split"]]
+    models = [_model(one, split) for one in (subject, other) if one is not None]
+    yield "recall_accuracy", recall_against_accuracy(models, subject.important_names, split)
+    yield "confusion", confusion_matrix(np.array(found["confusion"]), subject.class_names, important, split)
+    yield "recall_per_class", recall_per_class(found["per_class"], important, split)
+    if subject.cosines:
+        own = answers.scores[np.arange(len(answers.target)), answers.target].clip(-1, 1)
+        yield "angles", angle_histograms(np.arccos(own), answers.target, important, subject.important_names, split)
+    if (sure := diagrams(subject, answers)) is not None:
+        named = {"the predicted class": sure["top_label"], subject.important_names: sure["important"]}
+        yield "reliability", reliability_diagram(named, split)
+    if subject.pictures is not None:
+        yield "missed", _missed(subject, split)
+
+
+def _model(subject: Subject, split: str) -> Model:
+    """The point of a model with its intervals; of several important classes the mean recall has none."""
+    answers, important = subject.answers[split], subject.important
+    hit = answers.scores.argmax(1) == answers.target
+    mine = np.isin(answers.target, important)
+    recall = intervals.wilson(int(hit[mine].sum()), int(mine.sum()))
+    if len(important) > 1:
+        mean = threshold.at(answers.scores, answers.target, important, 0.0).recall
+        recall = intervals.Interval(mean, np.nan, np.nan)
+    chosen = operating_point(subject)
+    label = str(subject.title["loss"])
+    if chosen is None:
+        return Model(label, intervals.wilson(int(hit.sum()), len(hit)), recall)
+    return Model(
+        label,
+        intervals.wilson(int(hit.sum()), len(hit)),
+        recall,
+        threshold.curve(answers.scores, answers.target, important),
+        threshold.at(answers.scores, answers.target, important, chosen.bias),
+    )
+
+
+def _missed(subject: Subject, split: str) -> Figure:
+    """The important images that were taken for something else, the surest mistakes first."""
+    assert subject.pictures is not None
+    answers = subject.answers[split]
+    prediction, mine = answers.scores.argmax(1), np.isin(answers.target, subject.important)
+    wrong = np.flatnonzero(mine & (prediction != answers.target))
+    sure = answers.scores.max(1) if subject.probabilities is None else subject.probabilities(answers.scores).max(1)
+    shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_MISSED]
+    several = len(subject.important) > 1
+    captions = [
+        f"{style.short(Path(answers.names[i]).name)}\n"
+        + (f"{style.short(subject.class_names[answers.target[i]])} → " if several else "")
+        + f"{style.short(subject.class_names[prediction[i]])}, {sure[i]:.0%} sure"
+        for i in shown
+    ]
+    first = f", the {len(shown)} surest mistakes" if len(shown) < len(wrong) else ", surest mistakes first"
+    title = (
+        f"{subject.important_names}: {len(wrong)} of {mine.sum()} {split} images missed{first if len(wrong) else ''}"
+    )
+    return gallery(subject.pictures(split, shown.tolist()), captions, title)

@@ -1,0 +1,46 @@
+"""The confusion matrix."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+
+from camri_exp.figures import style
+
+MOST_NUMBERED = 20  # classes up to which every count is written
+
+
+def confusion_matrix(
+    confusion: npt.NDArray[Any], class_names: Sequence[str], important: Sequence[int], split: str = "test"
+) -> Figure:
+    """Counts (K, K), rows the true class; shaded by the share of the row.
+
+    Of many classes only the mistakes are numbered. Shares are shaded by their square root, so that 3 % is seen.
+    """
+    count = len(class_names)
+    many = count > MOST_NUMBERED
+    width = min(max(5.5, 0.27 * count + 3), 30.0)
+    figure = style.new(width + 0.6, width)
+    axes = figure.add_subplot()
+    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    shown = axes.imshow(share, cmap="Greys", norm=PowerNorm(0.5, vmin=0, vmax=1))
+    figure.colorbar(shown, ax=axes, label="share of the true class", shrink=0.6)
+    size = 8 if many else 9
+    names = [style.short(name) for name in class_names]
+    axes.set_xticks(range(count), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(count), names, fontsize=size)
+    style.mark_labels(axes, list(important), "x")
+    style.mark_labels(axes, list(important), "y")
+    for edge in (k + side for k in important for side in (-0.5, 0.5)):
+        axes.axhline(edge, color=style.IMPORTANT, linewidth=0.8)
+        axes.axvline(edge, color=style.IMPORTANT, linewidth=0.8)
+    for row, column in np.argwhere(confusion):
+        if not many or row != column:
+            colour = "white" if share[row, column] > 0.3 else "black"
+            text = str(confusion[row, column])
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size - (2 if many else 1))
+    axes.set(xlabel="predicted", ylabel="true", title=f"Confusion matrix ({split}, {int(confusion.sum())} images)")
+    return figure

@@ -1,0 +1,33 @@
+"""Pictures with captions: the important images that were missed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from camri_exp.figures import style
+
+COLUMNS, WIDTH = 8, 1.65  # inches a picture
+
+
+def gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: str) -> Figure:
+    """Images (n, C, H, W) uint8 with a caption each; n may be 0."""
+    columns = style.columns_for(max(len(images), 1), COLUMNS)
+    lines = max(1, -(-len(images) // columns))
+    figure = style.new(max(columns * WIDTH, 5.0), lines * (WIDTH + 0.55) + 0.5)
+    panels = figure.subplots(lines, columns, squeeze=False)
+    for axes in panels.flat:
+        axes.axis("off")
+    for axes, image, caption in zip(panels.flat, images, captions, strict=False):
+        axes.imshow(_rgb(image), interpolation="nearest")
+        axes.set_title(caption, fontsize=6.5, pad=3)
+    if not len(images):
+        panels[0, 0].text(0.5, 0.5, "none", ha="center", va="center", fontsize=12)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _rgb(image: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    return image.transpose(1, 2, 0) if len(image) == 3 else np.repeat(image.transpose(1, 2, 0), 3, axis=2)

@@ -1,0 +1,31 @@
+"""The reliability diagram."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from camri_exp.figures import style
+from camri_exp.metrics.calibration import Reliability
+
+
+def reliability_diagram(diagrams: Mapping[str, Reliability], split: str = "test") -> Figure:
+    """How often what the model is so and so sure of is true, a panel for each of ``diagrams``; below, how often it
+    is that sure. On the diagonal the model means what it says."""
+    figure = style.new(4.2 * len(diagrams), 5.0)
+    panels = figure.subplots(2, len(diagrams), sharex=True, squeeze=False, height_ratios=(3, 1))
+    for column, (name, diagram) in enumerate(diagrams.items()):
+        above, below = panels[0, column], panels[1, column]
+        edges = np.linspace(0, 1, len(diagram.count) + 1)
+        above.plot([0, 1], [0, 1], color=style.FAINT, linewidth=1, linestyle="--")
+        known = diagram.count > 0
+        above.plot(diagram.confidence[known], diagram.frequency[known], "o-", color=style.OTHER, ms=5, linewidth=1.2)
+        above.set(xlim=(0, 1), ylim=(0, 1.02), title=f"{name}\ncalibration error {diagram.error:.4f}")
+        above.set_ylabel("how often it is so" if not column else "")
+        below.bar(edges[:-1], diagram.count, np.diff(edges), align="edge", color=style.OTHER, edgecolor="white")
+        below.set_yscale("log")
+        below.set(xlabel="probability said", ylabel="images" if not column else "")
+        style.grid(above)
+        style.grid(below)
+    figure.suptitle(f"Reliability ({split})", fontsize=11)
+    return figure

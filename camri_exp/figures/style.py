@@ -1,0 +1,52 @@
+"""What all figures share. Colours differ in lightness and marks in shape: for grey print and colour-blind eyes."""
+
+import io
+import math
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette. Important things are vermilion, everything else blue or grey.
+IMPORTANT, OTHER, RIVAL, FAINT = "#d55e00", "#0072b2", "#333333", "#999999"
+LONGEST = 28  # letters of a class name on an axis
+
+
+def short(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+
+
+def new(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), layout="constrained", dpi=150)
+
+
+def grid(axes: Axes) -> None:
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def mark_labels(axes: Axes, important: list[int], which: str = "y") -> None:
+    """Make the important classes' tick labels bold and vermilion."""
+    labels = axes.get_yticklabels() if which == "y" else axes.get_xticklabels()
+    for k in important:
+        labels[k].set(color=IMPORTANT, fontweight="bold")
+
+
+def png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(png(figure))
+    part.replace(path)
+
+
+def columns_for(count: int, most: int) -> int:
+    """So many columns that ``count`` pictures make a rectangle wider than high, at most ``most``."""
+    return max(1, min(most, math.ceil(math.sqrt(count * 1.6))))
