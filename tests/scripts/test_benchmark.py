@@ -1,0 +1,81 @@
+"""The benchmark script: its numbers are put together rightly, and the page shows what was measured; nothing is timed."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from benchmarks import _frame, _page
+from benchmarks._frame import Row, in_turn
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_row_is_medians_of_repeats_and_of_their_ratios() -> None:
+    row = Row.of("a", [1, 8, 3], "s", "b", [2, 4, 4], "ratio <= 0.75")
+    assert (row.ours, row.against, row.ratio, row.spread, row.met) == (3, 4, 0.75, (0.625, 1.375), True)
+
+
+@pytest.mark.parametrize(
+    ("target", "met"),
+    [("", None), ("ratio >= 2", True), ("ratio <= 1.9", False), ("ours <= 4", True), ("difference <= 1.5", False)],
+)
+def test_targets_ask_for_the_ratio_the_number_or_the_difference(target: str, met: bool | None) -> None:
+    assert Row.of("a", [4], "s", "b", [2], target).met is met
+
+
+def test_measurements_take_turns_after_a_warm_up_of_each() -> None:
+    order: list[str] = []
+    found = in_turn(2, a=lambda: order.append("a") or 1.0, b=lambda: order.append("b") or 2.0)
+    assert order == ["a", "b", "a", "b", "b", "a"]
+    assert found == {"a": [1, 1], "b": [2, 2]}
+
+
+def test_rows_survive_json() -> None:
+    for row in (Row.of("a", [1.5], "s"), Row.of("a", [1, 2], "s", "b", [2, 3], "ratio <= 1", "note")):
+        assert _frame.row(json.loads(json.dumps(row.as_dict()))) == row
+
+
+def test_every_benchmark_has_a_title_and_measures() -> None:
+    for name in _frame.names():
+        module = _frame.load(name)
+        assert _page.title(module), name
+        assert callable(module.measure), name
+
+
+def test_the_page_is_made_of_the_measurements() -> None:
+    """If this fails: python scripts/benchmark.py --docs"""
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert text == _page.page(_page.read(ROOT / "docs" / "performance"))
+
+
+def test_measurements_on_disk_are_whole() -> None:
+    files = list((ROOT / "docs" / "performance").glob("*.json"))
+    assert files
+    for file in files:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        assert found["schema"] == 1
+        for name, section in found["benchmarks"].items():
+            assert name in _frame.names()
+            assert not section["quick"], f"{file.name}: {name} was measured with --quick"
+            assert {"processor", "cores", "threads", "gpus", "packages"} <= set(section["machine"])
+            for row in section["rows"]:
+                assert set(row) == {field.name for field in fields(Row)} | {"met"}
+                assert _frame.row(row).met == row["met"]
+
+
+def test_one_benchmark_is_measured_and_joins_what_the_file_has(tmp_path: Path) -> None:
+    output = tmp_path / "here.json"
+    output.write_text(json.dumps({"schema": 1, "benchmarks": {"other": {"rows": []}}}))
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "benchmark.py", "--only", "startup", "--quick", "--json", output],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--cfg job" in done.stdout
+    found = json.loads(output.read_text())["benchmarks"]
+    assert set(found) == {"other", "startup"}
+    assert found["startup"]["quick"] is True
