@@ -17,10 +17,16 @@ def test_report_of_a_sweep(command: Command, tmp_path: Path) -> None:
 
     assert finished.code == 0, finished.err
     assert sorted(path.name for path in (sweep / "report").iterdir()) == [
+        "figures",
         "report.html",
         "table.csv",
         "table.md",
         "table.tex",
+    ]
+    assert sorted(path.name for path in (sweep / "report" / "figures").iterdir()) == [
+        "1_cat_angle_variance.png",
+        "1_cat_margin_scale_camri.png",
+        "1_cat_recall_accuracy.png",
     ]
     assert "15 finished runs; 1 not started." in finished.out
     assert "CAMRI" in finished.out

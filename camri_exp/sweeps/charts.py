@@ -19,16 +19,19 @@ Figure = dict[str, Any]
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#999933", "#bbbbbb")
 
 
-def charts(one: Judgement, protocol: Protocol, names: Mapping[str, str]) -> list[Figure]:
-    """All charts of a case; those that its runs cannot fill are left out."""
+def charts(one: Judgement, protocol: Protocol, names: Mapping[str, str]) -> dict[str, Figure]:
+    """All charts of a case by name; those that its runs cannot fill are left out."""
     of_loss: dict[str, list[Setting]] = {}
     for setting in one.settings:
         of_loss.setdefault(setting.loss, []).append(setting)
     places = enumerate([*names, *sorted({*of_loss} - {*names})])
     colours = {loss: COLOURS[place % len(COLOURS)] for place, loss in places}
-    heat = [heat_maps(display(loss, names), settings, protocol.split) for loss, settings in of_loss.items()]
-    found = [recall_against_accuracy(one, of_loss, colours, names), *heat, angle_variance(of_loss, colours, names)]
-    return [figure for figure in found if figure is not None]
+    found = {
+        "recall_accuracy": recall_against_accuracy(one, of_loss, colours, names),
+        **{f"margin_scale_{of}": heat_maps(display(of, names), group, protocol.split) for of, group in of_loss.items()},
+        "angle_variance": angle_variance(of_loss, colours, names),
+    }
+    return {name: figure for name, figure in found.items() if figure is not None}
 
 
 def recall_against_accuracy(

@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from camri_exp.sweeps.charts import Figure, charts
+from camri_exp.sweeps.charts import Figure
 from camri_exp.sweeps.collect import Unfinished
 from camri_exp.sweeps.protocol import Judgement, Protocol, Setting, mean
 from camri_exp.sweeps.tables import caption, details, display, grid
@@ -19,28 +19,28 @@ def page(
     title: str,
     about: Sequence[str],
     judged: Sequence[Judgement],
+    charts: Sequence[Mapping[str, Figure]],
     unfinished: Sequence[Unfinished],
     protocol: Protocol,
     names: Mapping[str, str],
 ) -> str:
-    """The whole page; ``about`` are lines on where the numbers come from."""
+    """The whole page; ``about`` are lines on where the numbers come from, ``charts`` those of each case."""
     body = [f"<h1>{escape(title)}</h1>", *(f'<p class="about">{escape(line)}</p>' for line in about)]
     body += [f'<p class="verdict">{escape(verdict(one))}</p>' for one in judged]
     body += _unfinished(unfinished)
     body += ["<h2>All cases</h2>", f"<p>{escape(caption(protocol))}</p>", _table(*grid(judged, names))]
-    for place, one in enumerate(judged):
-        body += _case(one, place, protocol, names)
+    for place, (one, figures) in enumerate(zip(judged, charts, strict=True)):
+        drawn = [_chart(figure, f"figure-{place}-{number}") for number, figure in enumerate(figures.values())]
+        body += _case(one, drawn, protocol, names)
     return _template().substitute(title=escape(title), plotly=_plotly(), body="\n".join(body))
 
 
-def _case(one: Judgement, place: int, protocol: Protocol, names: Mapping[str, str]) -> list[str]:
+def _case(one: Judgement, drawn: Sequence[str], protocol: Protocol, names: Mapping[str, str]) -> list[str]:
     case = one.case
     parts = [f"<h2>{escape(case.classes)} ({escape(case.data)}, {escape(case.model)})</h2>"]
     parts += [f'<p class="note">{escape(note)}</p>' for note in one.notes]
     parts.append(_table(*details(one, names)))
-    figures = charts(one, protocol, names)
-    parts += [_chart(figure, f"figure-{place}-{number}") for number, figure in enumerate(figures)]
-    return [*parts, "<h3>All settings</h3>", _settings(one, protocol, names)]
+    return [*parts, *drawn, "<h3>All settings</h3>", _settings(one, protocol, names)]
 
 
 def _settings(one: Judgement, protocol: Protocol, names: Mapping[str, str]) -> str:

@@ -1,38 +1,55 @@
 """The files of a report: runs -> table -> decision -> pages."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from camri_exp.errors import UserError
+from camri_exp.figures import style
 from camri_exp.sweeps import tables
+from camri_exp.sweeps.charts import Figure, charts
 from camri_exp.sweeps.collect import Collection, collect
 from camri_exp.sweeps.page import page
 from camri_exp.sweeps.protocol import Judgement, Protocol, judge
+from camri_exp.sweeps.stills import still
 from camri_exp.sweeps.verdict import verdict
+
+LONGEST = 60  # letters of the classes' names in a file's
 
 
 def write(
     sweeps: Sequence[Path], output: Path, baseline: str, tolerance: float, protocol: str, names: Mapping[str, str]
 ) -> str:
-    """Write ``table.md``, ``table.csv``, ``table.tex`` and ``report.html`` into ``output``; returns what to print."""
+    """Write ``table.{md,csv,tex}``, ``figures/*.png`` and ``report.html`` into ``output``; returns what to print."""
     rules = Protocol(baseline, tolerance, protocol)
     collection = collect(sweeps)
     judged = judge(collection.runs, rules)
     verdicts = [verdict(one) for one in judged]
+    drawn = [charts(one, rules, names) for one in judged]
     title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"
     files = {
         "table.md": "\n".join([tables.markdown(judged, rules, names), *(tables.plain(v) + "\n" for v in verdicts)]),
         "table.csv": tables.comma_separated(judged),
         "table.tex": tables.latex(judged, rules, names),
-        "report.html": page(title, about(collection), judged, collection.unfinished, rules, names),
+        "report.html": page(title, about(collection), judged, drawn, collection.unfinished, rules, names),
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (output / name).write_text(text, encoding="utf-8")
+        _write_stills(output / "figures", judged, drawn)
     except OSError as error:
         raise UserError(f"the report cannot be written to {output}: {error.strerror}. Give output=DIR") from error
     return _printed(judged, rules, names, collection, output)
+
+
+def _write_stills(folder: Path, judged: Sequence[Judgement], drawn: Sequence[Mapping[str, Figure]]) -> None:
+    """The charts of each case as ``<number>_<classes>_<chart>.png``."""
+    folder.mkdir(exist_ok=True)
+    for place, (one, figures) in enumerate(zip(judged, drawn, strict=True), start=1):
+        for name, figure in figures.items():
+            file = re.sub(r"\W+", "_", f"{place}_{one.case.classes[:LONGEST]}_{name}")
+            style.save(still(figure), folder / f"{file}.png")
 
 
 def about(collection: Collection) -> list[str]:

@@ -77,7 +77,8 @@ def _seeds_to_go(change: Difference) -> str:
     needed = seeds_needed(change, most=MOST_SEEDS)
     if needed is None:
         return f"not even {MOST_SEEDS} seeds would show a difference this small"
-    return f"if it is real, {max(needed - change.n, 1)} more seeds would show it"
+    lacking = max(needed - change.n, 1)
+    return f"if it is real, {lacking} more seed{'s' * (lacking != 1)} would show it"
 
 
 def _against_rival(best: Row, words: str, rival: Row | None) -> str:
