@@ -110,12 +110,11 @@ def trouble(base_url: str) -> str | None:
 
 def failures() -> tuple[type[BaseException], ...]:
     """What wandb raises when the service, or its own process on this machine, is gone or talks nonsense."""
+    import wandb
     from pydantic import ValidationError
     from wandb.sdk.lib.service.service_connection import WandbApiFailedError
     from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
     from wandb.sdk.mailbox.mailbox_handle import ServerResponseError
-
-    import wandb
 
     own_process = (HandleAbandonedError, MailboxClosedError, ServerResponseError, WandbApiFailedError)
     return (wandb.Error, OSError, ValidationError, *own_process)

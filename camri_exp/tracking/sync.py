@@ -113,6 +113,7 @@ def upload(parts: Sequence[Path], timeout: float) -> str | None:
 def check_service() -> None:
     """Find out now, in one line, what would otherwise be found out run by run."""
     import wandb
+
     from camri_exp.tracking.connection import has_key, trouble
 
     url = wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-import wandb
 from camri_exp.tracking import media
 from camri_exp.tracking.wandb import METRICS, STEP, WandbRun
 
