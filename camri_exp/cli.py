@@ -37,10 +37,11 @@ def _job_name(overrides: list[str]) -> str:
     return job_name(overrides)
 
 
-def _gpus_per_job(asked: float | None) -> float:
-    """``asked``, or where nothing is: one GPU a job if this machine has any."""
-    if asked is not None:
-        return asked
+def _gpus_per_job(asked: float | None, elsewhere: float | None = None) -> float:
+    """``asked``, or where nothing is: ``elsewhere`` for jobs on other machines, here one if there is any."""
+    for number in (asked, elsewhere):
+        if number is not None:
+            return number
     import torch
 
     return 1 if torch.cuda.is_available() else 0

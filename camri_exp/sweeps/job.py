@@ -99,8 +99,9 @@ def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], Result], folder:
             log.warning("attempt %d of %d: the process was killed", attempt, cfg.sweep.attempts)
         with open(folder / "run.log", "a", encoding="utf-8") as text, redirect_stdout(text), redirect_stderr(text):
             result = train(cfg)
-    except SystemExit as stop:  # Lightning's answer to Ctrl-C, which is to stop the sweep as well
-        raise KeyboardInterrupt from stop
+    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C, and submitit a time limit, by the latter
+        _record_stop(folder, cfg.sweep.launch)
+        raise KeyboardInterrupt from stop  # it stops the sweep as well
     except Exception as error:
         _record_failure(folder, error)
         write_json(folder / "job.json", {**note, "state": "failed", "seconds": time.time() - begin})
@@ -157,6 +158,13 @@ def _prepare(cfg: DictConfig, folder: Path, digest: str, record: Mapping[str, An
         return
     for path in map(folder.joinpath, LEFTOVERS):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _record_stop(folder: Path, launch: str) -> None:
+    """A job that was asked to stop has used up no attempt: on SLURM it is queued again, as often as it takes."""
+    record = read_record(folder)
+    if state_of(record, launch) == "running":
+        write_json(folder / "job.json", {**record, "state": "interrupted", "attempt": record["attempt"] - 1})
 
 
 def _record_failure(folder: Path, error: Exception) -> None:
