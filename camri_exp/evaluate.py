@@ -36,6 +36,7 @@ def main(cfg: DictConfig) -> None:
 
 
 def _write(cfg: DictConfig, folder: Path, subject: Any, other: Any, found: dict[str, Any]) -> str:
+    from camri_exp.evaluation.measure import write_curve
     from camri_exp.results import write_json
 
     name = "evaluation" if cfg.split == "test" else f"evaluation_{cfg.split}"
@@ -43,6 +44,9 @@ def _write(cfg: DictConfig, folder: Path, subject: Any, other: Any, found: dict[
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / f"{name}.json", found)
         lines = [f"numbers: {folder / name}.json"]
+        if found["threshold"] is not None:
+            write_curve(subject, cfg.split, folder / f"{name}_threshold.csv")
+            lines.append(f"threshold curve: {folder / name}_threshold.csv")
         if cfg.figures:
             from camri_exp.evaluation.draw import draw
 

@@ -174,6 +174,7 @@ def test_every_experiment_runs_for_one_batch(train: Command, tmp_path: Path, exp
     """On the generated data, on the CPU; a sweep's experiment as its first job."""
     finished = train(
         f"experiment={experiment}",
+        "hydra.mode=RUN",
         "important_class=1",
         "data.batch_size=8",
         "data.image_size=32",

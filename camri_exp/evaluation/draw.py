@@ -11,12 +11,13 @@ from camri_exp.evaluation.measure import diagrams, operating_point
 from camri_exp.evaluation.subject import Subject
 from camri_exp.figures import style
 from camri_exp.figures.angles import angle_histograms
+from camri_exp.figures.circle import Circle, features_on_circles
 from camri_exp.figures.confusion import confusion_matrix
 from camri_exp.figures.gallery import gallery
 from camri_exp.figures.recalls import recall_per_class
 from camri_exp.figures.reliability import reliability_diagram
 from camri_exp.figures.tradeoff import Model, recall_against_accuracy
-from camri_exp.metrics import intervals, threshold
+from camri_exp.metrics import angles, intervals, threshold
 
 MOST_MISSED = 40
 
@@ -33,13 +34,16 @@ def draw(subject: Subject, other: Subject | None, found: Mapping[str, Any], fold
 
 def _figures(subject: Subject, other: Subject | None, found: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     split, important, answers = found["split"], subject.important, subject.answers[found["split"]]
-    models = [_model(one, split) for one in (subject, other) if one is not None]
-    yield "recall_accuracy", recall_against_accuracy(models, subject.important_names, split)
+    models = _labelled(subject, other)
+    points = [_model(one, split, label) for label, one in models.items()]
+    yield "recall_accuracy", recall_against_accuracy(points, subject.important_names, split)
     yield "confusion", confusion_matrix(np.array(found["confusion"]), subject.class_names, important, split)
     yield "recall_per_class", recall_per_class(found["per_class"], important, split)
     if subject.cosines:
         own = answers.scores[np.arange(len(answers.target)), answers.target].clip(-1, 1)
         yield "angles", angle_histograms(np.arccos(own), answers.target, important, subject.important_names, split)
+    if circles := [drawn for label, one in models.items() if (drawn := circle(one, split, label)) is not None]:
+        yield "features", features_on_circles(circles, split)
     if (sure := diagrams(subject, answers)) is not None:
         named = {"the predicted class": sure["top_label"], subject.important_names: sure["important"]}
         yield "reliability", reliability_diagram(named, split)
@@ -47,7 +51,26 @@ def _figures(subject: Subject, other: Subject | None, found: Mapping[str, Any]) 
         yield "missed", _missed(subject, split)
 
 
-def _model(subject: Subject, split: str) -> Model:
+def _labelled(subject: Subject, other: Subject | None) -> dict[str, Subject]:
+    """By loss; by the runs' folders where the losses are the same."""
+    label = str(subject.title["loss"])
+    if other is None:
+        return {label: subject}
+    if (second := str(other.title["loss"])) == label:
+        second += f" ({Path(other.title['run']).name})"
+    return {label: subject, second: other}
+
+
+def circle(subject: Subject, split: str, label: str) -> Circle | None:
+    """Features and class weights on the unit circle, of a model whose features have two dimensions."""
+    if not subject.cosines or subject.weight is None or subject.weight.shape[1] != 2:
+        return None
+    answers = subject.answers[split]
+    features = angles.features_of(answers.scores, subject.weight)
+    return Circle(label, features, answers.target, subject.weight, subject.class_names, subject.important)
+
+
+def _model(subject: Subject, split: str, label: str) -> Model:
     """The point of a model with its intervals; of several important classes the mean recall has none."""
     answers, important = subject.answers[split], subject.important
     hit = answers.scores.argmax(1) == answers.target
@@ -56,17 +79,12 @@ def _model(subject: Subject, split: str) -> Model:
     if len(important) > 1:
         mean = threshold.at(answers.scores, answers.target, important, 0.0).recall
         recall = intervals.Interval(mean, np.nan, np.nan)
+    accuracy = intervals.wilson(int(hit.sum()), len(hit))
     chosen = operating_point(subject)
-    label = str(subject.title["loss"])
     if chosen is None:
-        return Model(label, intervals.wilson(int(hit.sum()), len(hit)), recall)
-    return Model(
-        label,
-        intervals.wilson(int(hit.sum()), len(hit)),
-        recall,
-        threshold.curve(answers.scores, answers.target, important),
-        threshold.at(answers.scores, answers.target, important, chosen.bias),
-    )
+        return Model(label, accuracy, recall)
+    curve = threshold.curve(answers.scores, answers.target, important)
+    return Model(label, accuracy, recall, curve, threshold.at(answers.scores, answers.target, important, chosen.bias))
 
 
 def _missed(subject: Subject, split: str) -> Figure:

@@ -1,7 +1,8 @@
 """All numbers of an evaluation: one dictionary of plain values, which is ``evaluation.json``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,15 @@ def operating_point(subject: Subject) -> threshold.Point | None:
         return None
     own = float((val.scores.argmax(1) == val.target).mean())
     return threshold.keeping(threshold.curve(val.scores, val.target, subject.important), own)
+
+
+def write_curve(subject: Subject, split: str, path: Path) -> None:
+    """The whole threshold curve as a CSV file: bias, recall, precision and accuracy, by rising bias."""
+    answers = subject.answers[split]
+    curve = threshold.curve(answers.scores, answers.target, subject.important)
+    columns = [field.name for field in fields(curve)]
+    rows = np.stack([getattr(curve, name) for name in columns], axis=1)
+    np.savetxt(path, rows, fmt="%.10g", delimiter=",", header=",".join(columns), comments="")
 
 
 def _angles(subject: Subject, answers: Answers) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from omegaconf import DictConfig
-from torch import nn
+from torch import Tensor
 
 from camri_exp import build, checkpoint
 from camri_exp.deploy.model import Predictor
@@ -66,17 +66,28 @@ def from_run(run: Path, *splits: str) -> Subject:
         arrays = {name: file[name] for name in file.files}
     if missing := [split for split in splits if f"{split}_scores" not in arrays]:
         raise UserError(f"run={run} kept no predictions of split={missing[0]}. Give its checkpoint instead.")
-    cosines = any(f"{split}_angle" in arrays for split in splits)
-    probabilities, notes = _loss_probabilities(run, result)
+    stored, notes = _checkpoint(run / result["checkpoint"])
+    probabilities, more = _loss_probabilities(run, result, stored)
     return Subject(
         title={key: result[key] for key in ("data", "loss", "model", "seed")} | {"run": str(run)},
         class_names=list(result["class_names"]),
         important=list(result["important_class"]),
         answers={split: _stored(arrays, split) for split in splits},
-        cosines=cosines,
+        cosines=any(f"{split}_angle" in arrays for split in splits),
         probabilities=probabilities,
-        notes=notes,
+        weight=None if stored is None else _array(stored["state_dict"].get("head.weight")),
+        notes=notes + more,
     )
+
+
+def _checkpoint(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """The run's checkpoint, for class weights and class counts, where it is still there."""
+    if not path.is_file():
+        return None, []
+    try:
+        return checkpoint.read_checkpoint(path), []
+    except UserError as error:
+        return None, [f"No angles between weights: {error}"]
 
 
 def _stored(arrays: Mapping[str, Array], split: str) -> Answers:
@@ -85,21 +96,22 @@ def _stored(arrays: Mapping[str, Array], split: str) -> Answers:
     return Answers(arrays[f"{split}_scores"], target, names.tolist(), arrays.get(f"{split}_group"))
 
 
-def _loss_probabilities(run: Path, result: Mapping[str, Any]) -> tuple[Callable[[Array], Array] | None, list[str]]:
+def _loss_probabilities(
+    run: Path, result: Mapping[str, Any], stored: Mapping[str, Any] | None
+) -> tuple[Callable[[Array], Array] | None, list[str]]:
     """How the run's loss makes probabilities of scores."""
     if not (run / "config.yaml").is_file():
         return None, ["No calibration: the run has no config.yaml that says how scores become probabilities."]
-    cfg = checkpoint.read_config(run)
     context: dict[str, Any] = {
         "num_classes": len(result["class_names"]),
         "important_class": list(result["important_class"]),
     }
-    if (run / result["checkpoint"]).is_file():
-        context["class_counts"] = checkpoint.read_checkpoint(run / result["checkpoint"])["camri_exp"]["class_counts"]
+    if stored is not None:
+        context["class_counts"] = stored["camri_exp"]["class_counts"]
     try:
-        loss = build.part(cfg.loss, "loss", **context)
+        loss = build.part(checkpoint.read_config(run).loss, "loss", **context)
     except UserError as error:
-        return None, [f"No calibration: {error}."]
+        return None, [f"No calibration: {error}"]
     return lambda scores: loss.probabilities(torch.from_numpy(scores)).numpy(), []
 
 
@@ -119,14 +131,13 @@ def from_checkpoint(path: Path, *splits: str, root: str | None = None, device: s
         answers={split: _answers(predictor, data, split) for split in splits},
         cosines=model.angles is not None,
         probabilities=lambda scores: model.loss.probabilities(torch.from_numpy(scores)).numpy(),
-        weight=_weight(model.head),
+        weight=_array(getattr(model.head, "weight", None)),
         pictures=lambda split, index: data.images(split, list(index)).numpy(),
     )
 
 
-def _weight(head: nn.Module) -> Array | None:
-    weight = getattr(head, "weight", None)
-    return None if weight is None else weight.detach().float().cpu().numpy()
+def _array(weight: Tensor | None) -> Array | None:
+    return None if weight is None else weight.detach().float().numpy()
 
 
 def data_of(cfg: DictConfig, about: Mapping[str, Any], path: Path, root: str | None) -> Any:

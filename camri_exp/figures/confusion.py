@@ -34,6 +34,9 @@ def confusion_matrix(
     axes.set_yticks(range(count), names, fontsize=size)
     style.mark_labels(axes, list(important), "x")
     style.mark_labels(axes, list(important), "y")
+    for k in range(1, count):  # for the eye to follow a row to its name
+        axes.axhline(k - 0.5, color="#e4e4e4", linewidth=0.5, zorder=0.5)
+        axes.axvline(k - 0.5, color="#e4e4e4", linewidth=0.5, zorder=0.5)
     for edge in (k + side for k in important for side in (-0.5, 0.5)):
         axes.axhline(edge, color=style.IMPORTANT, linewidth=0.8)
         axes.axvline(edge, color=style.IMPORTANT, linewidth=0.8)

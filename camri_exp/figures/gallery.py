@@ -16,7 +16,8 @@ def gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: str) 
     """Images (n, C, H, W) uint8 with a caption each; n may be 0."""
     columns = style.columns_for(max(len(images), 1), COLUMNS)
     lines = max(1, -(-len(images) // columns))
-    figure = style.new(max(columns * WIDTH, 5.0), lines * (WIDTH + 0.55) + 0.5)
+    columns = max(columns, 3)  # room for the title
+    figure = style.new(columns * WIDTH, lines * (WIDTH + 0.55) + 0.5)
     panels = figure.subplots(lines, columns, squeeze=False)
     for axes in panels.flat:
         axes.axis("off")

@@ -22,6 +22,7 @@ class Model:
     chosen: Point | None = None
 
 
+LONGEST = 45  # letters of a label up to which two stand side by side
 LOOKS = (
     (style.IMPORTANT, "o", "-"),
     (style.OTHER, "s", "--"),
@@ -36,25 +37,31 @@ def recall_against_accuracy(models: Sequence[Model], important: str, split: str 
     The star is the constant that was chosen on validation. Curves run on beyond the picture where accuracy is lost
     for nothing.
     """
-    figure = style.new(6.4, 4.8)
+    figure = style.new(6.4, 5.4)
     axes = figure.add_subplot()
     for model, (colour, marker, line) in zip(models, LOOKS * len(models), strict=False):
         if model.curve is not None:
-            label = f"{model.label}: threshold moved"
-            axes.plot(model.curve.accuracy, model.curve.recall, line, color=colour, linewidth=1.4, label=label)
-        if model.chosen is not None:
+            axes.plot(
+                model.curve.accuracy, model.curve.recall, line, color=colour, linewidth=1.4,
+                label=f"{model.label}: threshold moved",
+            )  # fmt: skip
+        label = model.label
+        if model.chosen is not None and not model.chosen.bias:
+            label += " (validation moves it by nothing)"
+        elif model.chosen is not None:
             axes.plot(
                 model.chosen.accuracy, model.chosen.recall, "*", color=colour, markersize=14, markeredgecolor="white",
-                label=f"{model.label}: moved by {model.chosen.bias:+.3g}, chosen on validation", zorder=4,
+                label=f"{model.label}: moved by {model.chosen.bias:+.3g} (validation)", zorder=4,
             )  # fmt: skip
         axes.errorbar(
             model.accuracy.value, model.recall.value, xerr=_arms(model.accuracy), yerr=_arms(model.recall), fmt=marker,
-            color=colour, markersize=7, elinewidth=1, capsize=3, label=model.label, zorder=3,
+            color=colour, markersize=7, elinewidth=1, capsize=3, label=label, zorder=3,
         )  # fmt: skip
     axes.axvline(models[0].accuracy.value, color=style.FAINT, linewidth=0.8, linestyle=(0, (1, 3)))
     _frame(axes, models)
     axes.set(xlabel="accuracy", ylabel=f"recall of {important}", title=f"Recall against accuracy ({split})")
-    axes.legend(fontsize=8, loc="lower left")
+    long = max(len(text) for text in axes.get_legend_handles_labels()[1]) > LONGEST
+    figure.legend(fontsize=8, loc="outside lower center", ncols=1 if long else 2)
     style.grid(axes)
     return figure
 

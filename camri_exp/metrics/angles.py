@@ -51,3 +51,14 @@ def nearest_weight(weight: Array, k: int) -> tuple[int, float]:
     angles = between_weights(weight)[k]
     angles[k] = np.inf
     return int(angles.argmin()), float(angles.min())
+
+
+def features_of(cosines: Array, weight: Array) -> Array:
+    """Unit features (n, D) from their cosines (n, K) to weights (K, D) that span the space.
+
+    With unit weights U the cosines are ``U z``, so ``z = pinv(U) cos``: no data set is needed to draw a run's features.
+    """
+    weight = np.asarray(weight, dtype=np.float64)
+    unit = weight / np.linalg.norm(weight, axis=1, keepdims=True)
+    features = np.asarray(cosines, dtype=np.float64) @ np.linalg.pinv(unit).T
+    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), np.finfo(float).tiny)

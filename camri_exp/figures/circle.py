@@ -1,0 +1,77 @@
+"""Features of two dimensions on the unit circle, with the class weights as spokes: what an angular margin does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Arc
+
+from camri_exp.figures import style
+from camri_exp.metrics.angles import nearest_weight
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Circle:
+    """One model: unit features (n, 2), their classes (n,), class weights (K, 2), names (K) and important ids."""
+
+    label: str
+    features: Array
+    target: Array
+    weight: Array
+    class_names: Sequence[str]
+    important: Sequence[int]
+
+    def nearest(self) -> list[tuple[int, int, float]]:
+        """Of each important class: its id, that of the class with the nearest weight, and the angle in degrees."""
+        found = [(k, *nearest_weight(self.weight, k)) for k in self.important]
+        return [(k, other, float(np.degrees(angle))) for k, other, angle in found]
+
+    def told(self) -> list[str]:
+        names = [style.short(name) for name in self.class_names]
+        return [f"{names[k]} to {names[other]}: {degrees:.1f}°" for k, other, degrees in self.nearest()]
+
+
+def features_on_circles(models: Sequence[Circle], split: str = "test") -> Figure:
+    """A panel a model. The arc is the angle between an important class's weight and its nearest neighbour."""
+    columns = min(len(models), 4)
+    figure = style.new(4.0 * columns, 4.3 * -(-len(models) // columns) + 0.3)
+    panels = list(figure.subplots(-(-len(models) // columns), columns, squeeze=False).flat)
+    for axes in panels:
+        axes.axis("off")
+    for axes, model in zip(panels, models, strict=False):
+        _circle(axes, model)
+    figure.suptitle(f"Unit features ({split}) and class weights", fontsize=11)
+    return figure
+
+
+def _circle(axes: Axes, model: Circle) -> None:
+    spokes = np.arctan2(model.weight[:, 1], model.weight[:, 0])
+    # Neighbours differ in colour. Features scatter a little about the radius, or they would hide each other.
+    colours = dict(zip(np.argsort(spokes).tolist(), [style.OTHER, style.FAINT] * len(spokes), strict=False))
+    colours |= dict.fromkeys(model.important, style.IMPORTANT)
+    radius = np.random.default_rng(0).normal(1, 0.025, (len(model.features), 1))
+    scattered = model.features * radius
+    for k, spoke in enumerate(spokes):
+        x, y, bold = np.cos(spoke), np.sin(spoke), k in model.important
+        mine, marker = scattered[model.target == k].T, "D" if bold else "o"
+        axes.plot(*mine, marker, color=colours[k], markersize=2.2, markeredgewidth=0, alpha=0.6)
+        axes.plot([0, x], [0, y], color=colours[k], linewidth=2.4 if bold else 1.1)
+        name, weight = style.short(model.class_names[k]), "bold" if bold else "normal"
+        axes.text(1.2 * x, 1.2 * y, name, color=colours[k], ha="center", va="center", fontsize=8, fontweight=weight)
+    for k, other, _ in model.nearest():
+        _arc(axes, spokes[k], spokes[other])
+    axes.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal")
+    axes.set_title("\n".join([model.label, *model.told()]), fontsize=10)
+
+
+def _arc(axes: Axes, mine: float, other: float) -> None:
+    """From one direction to the other, the short way round."""
+    turn = (other - mine + np.pi) % (2 * np.pi) - np.pi
+    first, last = np.degrees(sorted((mine, mine + turn)))
+    axes.add_patch(Arc((0, 0), 0.8, 0.8, theta1=first, theta2=last, color=style.IMPORTANT, linewidth=2))
