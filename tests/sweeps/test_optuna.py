@@ -1,0 +1,44 @@
+"""hydra/sweeper=optuna: a search for two objectives in a file, which resumes, grows and ends in its Pareto front."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import QUICK, TESTS, Command
+from tests.sweeps.faults import CALLBACK, ORDER
+
+pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="the extra `optuna` is not installed")
+optuna = pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
+
+SEARCH = (
+    "hydra/sweeper=optuna", "data=tiny", f"hydra.searchpath=[file://{TESTS / 'configs'}]", *QUICK,
+    "trainer.max_epochs=2", "sweep.name=search", CALLBACK,
+)  # fmt: skip
+
+
+def test_search_resumes_and_ends_in_its_pareto_front(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ORDER, "error 0 1")  # every trial's
+    failed = command("train", "-m", *SEARCH, "hydra.sweeper.n_trials=2")
+    assert failed.code == 1
+    assert "sweep: 0 done, 2 failed, 0 skipped, 0 left" in failed.err
+
+    monkeypatch.setenv(ORDER, "error 0 0")
+    for trials in (1, 3):
+        finished = command("train", "-m", *SEARCH, f"hydra.sweeper.n_trials={trials}")
+        assert finished.code == 0, finished.err
+
+    folder = tmp_path / "logs" / "sweeps" / "search"
+    study = optuna.load_study(study_name="search", storage=f"sqlite:///{folder / 'study.db'}")
+    assert [trial.state.name for trial in study.trials] == ["FAIL"] * 2 + ["COMPLETE"] * 4
+    assert {name for trial in study.trials for name in trial.params} == {"loss", "loss.margin", "loss.scale"}
+    results = [json.loads(path.read_text()) for path in folder.glob("*/result.json")]
+    pairs = [(result["val"]["accuracy"], result["val"]["recall_important"]) for result in results]
+    assert sorted(pairs) == sorted(tuple(trial.values) for trial in study.trials[2:])
+
+    front = {p for p in pairs if not any(q != p and q[0] >= p[0] and q[1] >= p[1] for q in pairs)}
+    printed = finished.out[finished.out.index("Pareto front") :].splitlines()[2:]
+    numbers = [tuple(map(float, line.split()[:2])) for line in printed if line.startswith("   ")]
+    assert sorted(set(numbers)) == sorted((round(a, 4), round(r, 4)) for a, r in front)
