@@ -18,6 +18,7 @@ from camri_exp import build
 from camri_exp.callbacks import EpochBar, Predictions, ReseedEachEpoch
 from camri_exp.classifier import Classifier
 from camri_exp.errors import UserError
+from camri_exp.metrics.angles import own_class_angles
 from camri_exp.metrics.confusion import summarize
 from camri_exp.quiet import quieten
 from camri_exp.results import SCHEMA, config_hash, write_json, write_predictions
@@ -117,6 +118,7 @@ def _result(cfg: DictConfig, model: Classifier, arrays: dict[str, np.ndarray]) -
         "config_hash": config_hash(cfg),
         **setting.about(cfg, model.loss),
         **{split: _summary(model, arrays[f"{split}_scores"], arrays[f"{split}_target"]) for split in ("val", "test")},
+        **({"angles": _angles(model, arrays)} if model.angles is not None else {}),
     }
 
 
@@ -124,6 +126,14 @@ def _summary(model: Classifier, scores: np.ndarray, target: np.ndarray) -> dict[
     classes = len(model.class_names)
     confusion = np.bincount(target * classes + scores.argmax(1), minlength=classes**2).reshape(classes, classes)
     return summarize(confusion, model.important_class, model.class_names)
+
+
+def _angles(model: Classifier, arrays: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    """Images, mean and variance of the angle to the own class's weight (radians), a class each, on the test split."""
+    target, classes = arrays["test_target"], len(model.class_names)
+    found = own_class_angles(arrays["test_angle"], target, model.important_class, classes)
+    count = np.bincount(target, minlength=classes).tolist()
+    return {"count": count, "mean": found["mean"], "variance": found["var"]}
 
 
 def _write(

@@ -69,6 +69,10 @@ def test_the_numbers_are_those_of_the_predictions(train: Command, tmp_path: Path
             own = np.take_along_axis(scores, target[:, None], 1)[:, 0]
             np.testing.assert_allclose(np.cos(arrays[f"{split}_angle"]), own, atol=1e-6)
             assert len(arrays[f"{split}_name"]) == len(target)
+        angles = [arrays["test_angle"][target == k].astype(float) for k in range(6)]
+        assert result["angles"]["count"] == [len(one) for one in angles]
+        np.testing.assert_allclose(result["angles"]["mean"], [one.mean() for one in angles])
+        np.testing.assert_allclose(result["angles"]["variance"], [one.var() for one in angles])
 
 
 def test_metrics_csv_has_a_row_an_epoch(train: Command, tmp_path: Path) -> None:

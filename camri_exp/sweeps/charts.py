@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from camri_exp.sweeps.collect import Run
 from camri_exp.sweeps.compare import Difference, difference, half_width
@@ -16,6 +17,7 @@ from camri_exp.sweeps.rival import mean_curve
 from camri_exp.sweeps.tables import display
 
 Figure = dict[str, Any]
+Array = npt.NDArray[Any]
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#999933", "#bbbbbb")
 
 
@@ -190,13 +192,20 @@ def angle_variance(
 
 
 def _variances(setting: Setting) -> list[tuple[float, float]]:
+    """Variance over the images of the important classes, and of all others; a pair a run."""
     found = []
     for run in setting.runs.values():
-        arrays = run.predictions("test_angle", "test_target")
-        if arrays is not None:
-            own = np.isin(arrays[1], setting.important)
-            found.append((float(arrays[0][own].var()), float(arrays[0][~own].var())))
+        if run.angles is not None:
+            count, mean, variance = (np.array(run.angles[key], float) for key in ("count", "mean", "variance"))
+            own = np.isin(np.arange(len(count)), setting.important)
+            found.append((_pooled(count, mean, variance, own), _pooled(count, mean, variance, ~own & (count > 0))))
     return found
+
+
+def _pooled(count: Array, mean: Array, variance: Array, kept: Array) -> float:
+    """Variance of the kept classes' images together: the classes' own, and that of their means."""
+    weight = count[kept] / count[kept].sum()
+    return float(weight @ (variance[kept] + mean[kept] ** 2) - (weight @ mean[kept]) ** 2)
 
 
 def _variance_lines(label: str, points: Sequence[tuple[float, float, float]], colour: str, symbol: int) -> list[Figure]:

@@ -38,6 +38,7 @@ class Run:
     parameters: Mapping[str, Any]
     overrides: tuple[str, ...]
     metrics: Mapping[str, Mapping[str, Any]]
+    angles: Mapping[str, Sequence[float]] | None = None  # of cosine heads: count, mean and variance a class
 
     def accuracy(self, split: str) -> float:
         return float(self.metrics[split]["accuracy"])
@@ -135,4 +136,5 @@ def _run(folder: Path, result: Mapping[str, Any]) -> Run:
         parameters=result["loss_parameters"],
         overrides=tuple(sorted(item for item in result["overrides"] if not item.lstrip("+~").startswith(NOT_SETTING))),
         metrics={split: result[split] for split in ("val", "test")},
+        angles=result.get("angles"),
     )

@@ -52,6 +52,13 @@ def write_run(
         "overrides": [f"loss={loss}", f"seed={seed}", *(overrides or [])], "config_hash": json.dumps([setting, seed]),
         **metrics,
     }  # fmt: skip
+    if angles:
+        own = [arrays["test_angle"][arrays["test_target"] == k].astype(float) for k in range(len(classes))]
+        result["angles"] = {
+            "count": [len(one) for one in own],
+            "mean": [one.mean() for one in own],
+            "variance": [one.var() for one in own],
+        }
     (folder / "result.json").write_text(json.dumps(result))
     return folder
 

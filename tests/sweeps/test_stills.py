@@ -53,9 +53,14 @@ def test_heat_maps_leave_empty_cells_empty(drawn: dict[str, Chart]) -> None:
     style.png(figure)
 
 
-def test_angle_variance_has_a_line_a_scale_and_group(drawn: dict[str, Chart]) -> None:
+def test_angle_variance_has_a_line_a_scale_and_group(drawn: dict[str, Chart], tmp_path: Path) -> None:
     figure = still(drawn["angle_variance"])
 
+    per_run = []
+    for seed in range(3):
+        with np.load(tmp_path / f"camri+0.1+8+{seed}+1" / "predictions.npz") as arrays:
+            per_run.append(arrays["test_angle"][arrays["test_target"] != 1].astype(float).var())
+    assert drawn["angle_variance"]["data"][1]["y"][0] == pytest.approx(np.mean(per_run), rel=1e-6)
     assert [line.get_linestyle() for line in figure.axes[0].lines] == ["-", ":"] * 2
     assert legend(figure) == [rf"CAMRI \$x\$, scale {s}: {of}" for s in (8, 16) for of in ("important", "others")]
     style.png(figure)
