@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from filelock import FileLock
 from platformdirs import user_cache_dir
 from tqdm import tqdm
 
-from camri_exp.data.decode import VERSION, decode_image
+from camri_exp.data.decode import BROKEN, VERSION, decode_image
 from camri_exp.data.images import Images, moments
 from camri_exp.errors import UserError
 
@@ -70,6 +71,8 @@ def cached(source: Source, cache_dir: str | None, beside: Path, on_error: str = 
     Raises:
         UserError: a broken file, a folder that cannot be written, or a disk that is full.
     """
+    if on_error not in ("stop", "skip"):
+        raise UserError(f"data.on_error={on_error}; expected stop or skip.")
     parent = _cache_folder(cache_dir, beside)
     folder = parent / _fingerprint(source)
     if (images := _open(folder, source.shape)) is None:
@@ -118,8 +121,11 @@ def _open(folder: Path, shape: tuple[int, ...]) -> Images | None:
         facts = json.loads((folder / "facts.json").read_text())
         if file.stat().st_size != int(np.prod(shape)) or facts["checksum"] != _checksum(file):
             return None
-        # Copy-on-write: torch wants writable memory, and what nobody writes stays shared with the other processes.
-        pixels = torch.from_numpy(np.memmap(file, np.uint8, "c", shape=shape))
+        # Read-only: Linux refuses a copy-on-write mapping that is larger than the machine's memory.
+        mapped = np.memmap(file, np.uint8, "r", shape=shape)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch knows no read-only tensors; nobody writes to this one
+            pixels = torch.from_numpy(mapped)
         target, statistics = np.load(folder / "target.npy"), np.load(folder / "moments.npy")
         return Images(pixels, target, facts["names"], statistics, broken=facts["broken"])
     except (OSError, ValueError, KeyError):
@@ -184,7 +190,7 @@ def _decoded(
     def decode(path: str | Path) -> Pixels | None:
         try:
             return decode_image(path, shape[-1], shape[1])
-        except (OSError, ValueError, SyntaxError):  # what Pillow raises for files that are no whole pictures
+        except BROKEN:
             return None
 
     # Pillow lets go of the interpreter while it decodes and resizes. Blocks keep the results waiting few.

@@ -1,5 +1,6 @@
 """One picture file to uint8 pixels: what training saw is what prediction sees."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from PIL import Image, ImageOps
 
 VERSION = 1  # raised whenever the pixels that come out change, so that no old cache is taken for a new one
 MODES = {1: "L", 3: "RGB"}
+# What Pillow raises for files that are no whole pictures, or absurdly large ones.
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 def decode_image(path: str | Path, image_size: int, channels: int) -> npt.NDArray[np.uint8]:
@@ -17,7 +20,7 @@ def decode_image(path: str | Path, image_size: int, channels: int) -> npt.NDArra
     cropped away, because nobody knows where in the picture the important thing is.
 
     Raises:
-        OSError: not a picture, or a truncated one.
+        BROKEN: not a picture, a truncated one, or one of more pixels than Pillow takes for honest.
     """
     with Image.open(path) as image:
         # JPEGs decode at a fraction of their size where that is enough.

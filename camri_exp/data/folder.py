@@ -52,8 +52,6 @@ class FolderDataModule(ImageDataModule):
         super().__init__(root=root, image_size=image_size, **rest)
         if channels not in (1, 3):
             raise ValueError(f"channels={channels}; expected 3 (colour) or 1 (grey)")
-        if on_error not in ("stop", "skip"):
-            raise ValueError(f"on_error={on_error}; expected stop or skip")
         self.channels, self.on_error = channels, on_error
 
     def load(self) -> dict[str, Split]:
@@ -111,18 +109,19 @@ def _classes(folder: Path) -> list[tuple[str, str]]:
 
 def read_csv(path: Path) -> list[Picture]:
     """The pictures that a CSV lists: path, label and, for some or all, split."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        unknown = [name for name in columns if name not in COLUMNS]
-        if unknown or not {"path", "label"} <= set(columns):
-            raise UserError(
-                f"{path} has the columns {', '.join(columns) or 'of no header'}; expected path,label or "
-                "path,label,split in the first line."
-            )
-        rows = [(number, row) for number, row in enumerate(reader, start=2)]
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns, rows = list(reader.fieldnames or []), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"data.root={path} is no folder, and no CSV file in UTF-8: {error}.") from error
+    if not {"path", "label"} <= set(columns) <= set(COLUMNS):
+        raise UserError(
+            f"{path} has the columns {', '.join(columns) or 'of no header'}; expected path,label or path,label,split "
+            "in the first line."
+        )
     pictures = []
-    for number, row in rows:
+    for number, row in enumerate(rows, start=2):
         split = row.get("split") or None
         if not row["path"] or not row["label"]:
             raise UserError(f"{path}, line {number}: a picture needs a path and a label.")

@@ -1,7 +1,6 @@
 """Pictures from a file or a folder, however large: found, decoded ahead by threads, and handed on in batches."""
 
 import os
-import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,13 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from camri_exp.data.decode import decode_image
+from camri_exp.data.decode import BROKEN, decode_image
 from camri_exp.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]
 BLOCK = 10_000  # names of a folder that are sorted at a time
-# What Pillow raises for files that are no whole pictures, or absurdly large ones.
-BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 Tell = Callable[[str, BaseException], None]
 
 

@@ -147,6 +147,27 @@ def test_broken_pictures_are_named_and_counted(tmp_path: Path, capsys: pytest.Ca
     assert images.split(range(5)).index.tolist() == [0, 2, 4]
 
 
+def test_an_absurdly_large_picture_is_a_broken_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, _ = source_of(tmp_path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12 * 10 // 2 - 1)
+    with pytest.raises(UserError, match="5 of 5 files are no whole pictures"):
+        cached(source, None, tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="memory maps are read as Linux tells them")
+def test_the_pixels_are_no_memory_of_the_process_s_own(tmp_path: Path) -> None:
+    """Nor may a copy be reserved: Linux would refuse a cache that is larger than the machine's memory."""
+    paths = [picture(tmp_path / "0.png")] * 200
+    pixels = cached(picture_files(paths, [0] * 200, list("x" * 200), image_size=64), None, tmp_path).pixels
+    assert pixels.sum() > 0  # every page is read
+    mapping = Path("/proc/self/smaps").read_text().partition(str(tmp_path / ".camri_cache"))[2].splitlines()[1:25]
+    told = dict(line.split(":", 1) for line in mapping if ":" in line)
+    kilobytes = {key: int(value.split()[0]) for key, value in told.items() if value.endswith(" kB")}
+    assert kilobytes["Rss"] >= pixels.nbytes // 1024
+    assert kilobytes["Anonymous"] == 0
+    assert " ac" not in told["VmFlags"]  # accountable: counted against the machine's memory
+
+
 def test_a_read_only_data_folder_is_cached_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, _ = source_of(tmp_path / "pictures")
     monkeypatch.setattr(cache, "user_cache_dir", lambda _: str(tmp_path / "mine"))

@@ -167,6 +167,17 @@ def test_a_csv_that_is_wrong(tmp_path: Path, text: str, message: str) -> None:
         ready(FolderDataModule(str(tmp_path / "list.csv"), image_size=8))
 
 
+def test_a_file_that_is_no_csv(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"0\.png is no folder, and no CSV file in UTF-8: "):
+        ready(FolderDataModule(str(pictures.picture(tmp_path / "0.png"))))
+
+
+@pytest.mark.parametrize("kind", ["awa2", "folder"])
+def test_on_error_is_stop_or_skip(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.on_error=ignore; expected stop or skip"):
+        made(kind, tmp_path, on_error="ignore")
+
+
 def test_an_empty_class_folder(tmp_path: Path) -> None:
     (pictures.class_folders(tmp_path) / "mouse").mkdir()
     with pytest.raises(UserError, match=r"mouse holds no pictures\. Remove that folder, or add pictures"):
