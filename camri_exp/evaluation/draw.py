@@ -1,6 +1,7 @@
 """The figures of an evaluation, from the answers and from what ``measure`` found."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +49,17 @@ def _figures(subject: Subject, other: Subject | None, found: Mapping[str, Any]) 
         named = {"the predicted class": sure["top_label"], subject.important_names: sure["important"]}
         yield "reliability", reliability_diagram(named, split)
     if subject.pictures is not None:
-        yield "missed", _missed(subject, split)
+        yield "missed", _missed(subject, found)
 
 
 def _labelled(subject: Subject, other: Subject | None) -> dict[str, Subject]:
-    """By loss; by the runs' folders where the losses are the same."""
+    """By loss; by the runs' folders where the losses are the same. Both are asked for the subject's important class."""
     label = str(subject.title["loss"])
     if other is None:
         return {label: subject}
     if (second := str(other.title["loss"])) == label:
         second += f" ({Path(other.title['run']).name})"
-    return {label: subject, second: other}
+    return {label: subject, second: replace(other, important=subject.important)}
 
 
 def circle(subject: Subject, split: str, label: str) -> Circle | None:
@@ -87,23 +88,21 @@ def _model(subject: Subject, split: str, label: str) -> Model:
     return Model(label, accuracy, recall, curve, threshold.at(answers.scores, answers.target, important, chosen.bias))
 
 
-def _missed(subject: Subject, split: str) -> Figure:
+def _missed(subject: Subject, found: Mapping[str, Any]) -> Figure:
     """The important images that were taken for something else, the surest mistakes first."""
     assert subject.pictures is not None
-    answers = subject.answers[split]
-    prediction, mine = answers.scores.argmax(1), np.isin(answers.target, subject.important)
-    wrong = np.flatnonzero(mine & (prediction != answers.target))
-    sure = answers.scores.max(1) if subject.probabilities is None else subject.probabilities(answers.scores).max(1)
-    shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_MISSED]
-    several = len(subject.important) > 1
+    rows, several = found["missed"], len(subject.important) > 1
+    shown = rows[:MOST_MISSED]
     captions = [
-        f"{style.short(Path(answers.names[i]).name)}\n"
-        + (f"{style.short(subject.class_names[answers.target[i]])} → " if several else "")
-        + f"{style.short(subject.class_names[prediction[i]])}, {sure[i]:.0%} sure"
-        for i in shown
+        f"{style.short(Path(row['image']).name)}\n"
+        + (f"{style.short(row['class'])} " if several else "")
+        + f"→ {style.short(row['taken_for'])}"
+        + (f", {row['probability']:.0%} sure" if row["probability"] is not None else "")
+        for row in shown
     ]
-    first = f", the {len(shown)} surest mistakes" if len(shown) < len(wrong) else ", surest mistakes first"
-    title = (
-        f"{subject.important_names}: {len(wrong)} of {mine.sum()} {split} images missed{first if len(wrong) else ''}"
-    )
-    return gallery(subject.pictures(split, shown.tolist()), captions, title)
+    pictures = subject.pictures(found["split"], [row["index"] for row in shown])
+    count = int(np.isin(subject.answers[found["split"]].target, subject.important).sum())
+    title = f"{subject.important_names}: {len(rows)} of {count} {found['split']} images missed"
+    if rows:
+        title += f", the {len(shown)} surest mistakes" if len(shown) < len(rows) else ", surest mistakes first"
+    return gallery(pictures, captions, title)

@@ -38,6 +38,7 @@ def measure(subject: Subject, split: str, other: Subject | None = None) -> dict[
         "important_set": per_class.important_set(confusion, important),
         "per_class": per_class.rows(confusion, names),
         "mistaken_for": {names[k]: per_class.mistaken_for(confusion, k, names) for k in important},
+        "missed": _missed(subject, answers),
         "threshold": _threshold(subject, split),
         "angles": _angles(subject, answers),
         "calibration": _calibration(subject, answers),
@@ -63,6 +64,24 @@ def _intervals(prediction: Array, answers: Answers, important: Sequence[int]) ->
             clustered = intervals.cluster_bootstrap(hit[mask], answers.groups[mask])
             found[name]["by_group"] = asdict(clustered) | {"groups": len(np.unique(answers.groups[mask]))}
     return found
+
+
+def _missed(subject: Subject, answers: Answers) -> list[dict[str, Any]]:
+    """The important images that were taken for something else, the surest mistakes first."""
+    prediction, names = answers.scores.argmax(1), subject.class_names
+    wrong = np.flatnonzero(np.isin(answers.target, subject.important) & (prediction != answers.target))
+    known = subject.probabilities is not None
+    sure = (subject.probabilities(answers.scores) if subject.probabilities else answers.scores).max(1)
+    return [
+        {
+            "image": str(answers.names[i]),
+            "index": int(i),
+            "class": names[answers.target[i]],
+            "taken_for": names[prediction[i]],
+            "probability": float(sure[i]) if known else None,
+        }
+        for i in wrong[np.argsort(-sure[wrong], kind="stable")]
+    ]
 
 
 def _threshold(subject: Subject, split: str) -> dict[str, Any] | None:

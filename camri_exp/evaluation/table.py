@@ -43,7 +43,8 @@ def _interval(found: Mapping[str, Any] | None) -> str:
     text = f"{found['low']:.4f} to {found['high']:.4f}"
     if "by_group" in found:
         group = found["by_group"]
-        text += f"; over {group['groups']} groups {group['low']:.4f} to {group['high']:.4f}"
+        between = "unknown" if math.isnan(group["low"]) else f"{group['low']:.4f} to {group['high']:.4f}"
+        text += f"; over {group['groups']} group{'s' * (group['groups'] > 1)} {between}"
     return text
 
 
@@ -101,7 +102,8 @@ def _comparison(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for label, one in found["comparison"].items():
         if label in ("with", "resampled"):
             continue
-        sign = f"{one['difference']:+.4f}  {one['low']:+.4f} to {one['high']:+.4f}"
+        between = "interval unknown" if math.isnan(one["low"]) else f"{one['low']:+.4f} to {one['high']:+.4f}"
+        sign = f"{one['difference']:+.4f}  {between}"
         alone = f"right here alone {one['only_mine']}, there alone {one['only_other']}"
         yield label, f"{sign}; {alone}: McNemar's exact p = {one['p_value']:.3g}"
     yield "", ""

@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette. Important things are vermilion, everything else blue or grey.
-IMPORTANT, OTHER, RIVAL, FAINT = "#d55e00", "#0072b2", "#333333", "#999999"
+# Near Okabe and Ito's palette, blue darkened: in grey print, too, no two look alike.
+IMPORTANT, OTHER, RIVAL, FAINT = "#d55e00", "#005a8e", "#333333", "#a6a6a6"
 LONGEST = 28  # letters of a class name on an axis
 
 

@@ -42,11 +42,14 @@ def cluster_bootstrap(
     """The mean of ``values`` (n,) with a percentile bootstrap interval over whole ``groups`` (n,).
 
     Whole groups are drawn with replacement (Field & Welsh 2007): pictures of one physical thing are nearly one
-    picture, and taking them for independent samples makes intervals too narrow.
+    picture, and taking them for independent samples makes intervals too narrow. Of a single group nothing is known:
+    its interval is NaN.
     """
     if not len(values):
         return Interval(np.nan, np.nan, np.nan)
     _, member = np.unique(np.asarray(groups), return_inverse=True)
+    if not member.any():
+        return Interval(float(np.mean(values)), np.nan, np.nan)
     total, size = np.bincount(member, weights=values), np.bincount(member)
     random, count = np.random.default_rng(seed), len(size)
     means = []
