@@ -155,6 +155,7 @@ def _prepare(cfg: DictConfig, folder: Path, digest: str, record: Mapping[str, An
     # A checkpoint that was cut off in the middle is no zip archive.
     if not again and record.get("config_hash") == digest and zipfile.is_zipfile(folder / "checkpoints" / "last.ckpt"):
         cfg.resume = str(folder)
+        log.info("going on from checkpoints/last.ckpt")
         return
     for path in map(folder.joinpath, LEFTOVERS):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
