@@ -61,10 +61,10 @@ def fraction(value: float) -> str:
 
 def markdown(judged: Sequence[Judgement], protocol: Protocol, names: Mapping[str, str]) -> str:
     header, rows = grid(judged, names)
-    lines = [f"**{caption(protocol)}**", "", *_markdown_table(header, rows)]
+    lines = [f"**{caption(protocol)}**", "", *markdown_table(header, rows)]
     for one in judged:
         lines += ["", f"### {plain(one.case.classes)} ({plain(one.case.data)}, {plain(one.case.model)})", ""]
-        lines += _markdown_table(*details(one, names))
+        lines += markdown_table(*details(one, names))
     return "\n".join(lines) + "\n"
 
 
@@ -95,7 +95,7 @@ def gain(change: Difference) -> str:
     return f"{change.mean:+.4f} [{change.low:+.4f}, {change.high:+.4f}]" if change.known else f"{change.mean:+.4f}"
 
 
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(map(plain, line)) + " |" for line in lines]
 

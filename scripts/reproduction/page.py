@@ -1,0 +1,154 @@
+"""docs/results.md from docs/results: no number in it is typed by hand."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from camri_exp.cli import CONFIGS
+from camri_exp.sweeps import tables
+from camri_exp.sweeps.collect import Run, collect
+from camri_exp.sweeps.compare import difference
+from camri_exp.sweeps.protocol import Judgement, Protocol, Row, judge
+from camri_exp.sweeps.ranking import mean_recalls
+from camri_exp.sweeps.verdict import verdict
+from reproduction.keep import FIGURES
+
+HERE = Path(__file__).resolve().parent
+OPENING = """# Results
+
+Made by `python scripts/reproduce.py page=true` from the `result.json` files in [docs/results](results); every number
+here comes from there. Selection rule: of each loss's settings, the one with the best mean **validation** recall of the
+important class among those whose mean validation accuracy is at least cross-entropy's; its **test** numbers are shown.
+"-": no setting keeps the accuracy. Gains are paired over seeds, with Student's 95 % interval.
+
+No number is claimed for AwA2: its pictures were not at hand. `experiment=awa2_table1` is ready for them.
+"""
+
+
+def write(results: Path, page: Path) -> None:
+    """Write the page of all studies kept below ``results``."""
+    page.write_text(text(results), encoding="utf-8")
+
+
+def text(results: Path) -> str:
+    names = OmegaConf.load(CONFIGS / "report.yaml").names
+    studies = [path.parent for path in sorted(results.glob("*/study.json"))]
+    return "\n".join([OPENING, *(section(folder, dict(names)) for folder in studies)])
+
+
+def section(folder: Path, names: Mapping[str, str]) -> str:
+    """One study: where it comes from, the paper's layout, each class in detail, figures, and the reading."""
+    about = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    runs = collect([folder]).runs
+    judged = judge(runs, Protocol())
+    places = {one.case: place for place, one in enumerate(judged, start=1)}
+    dataset, _, budget = about["study"].partition("_")
+    ranks = {one.case.important: rank_of(one, runs) for one in judged}
+    judged = sorted(judged, key=lambda one: (ranks[one.case.important] == "median", ranks[one.case.important]))
+    reading = folder / "reading.md"
+    parts = [
+        f"## {about['study']}: {about['runs']} runs",
+        f"`python scripts/reproduce.py dataset={dataset} budget={budget}`: {about['hours']} hours of training on "
+        f"{', '.join(about['hardware'])}, torch {about['torch']}, commit {about['commit']}, {about['date']}.",
+        *([reading.read_text(encoding="utf-8").strip()] if reading.is_file() else []),
+        "### Beside the paper",
+        beside_paper(judged, ranks, dataset, names),
+        *(detail(one, ranks[one.case.important], names) + figures(folder, places[one.case]) for one in judged),
+        "### Had the settings been chosen on the test split, as in the paper",
+        *(optimism(one, other) for one, other in zip(judged, _on_test(runs, judged), strict=True)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def rank_of(one: Judgement, runs: Sequence[Run]) -> str:
+    """``worst1``, ``worst2``, …: the place of the case's class by the baseline's validation recall; or ``median``."""
+    assert one.baseline.chosen is not None
+    order = np.argsort(mean_recalls(list(one.baseline.chosen.runs.values())), kind="stable").tolist()
+    place = order.index(one.case.important[0])
+    return "median" if place == len(order) // 2 else f"worst{place + 1}"
+
+
+def beside_paper(
+    judged: Sequence[Judgement], ranks: Mapping[tuple[int, ...], str], dataset: str, names: Mapping[str, str]
+) -> str:
+    """The layout of the paper's Table 1: recall (accuracy), ours and the paper's for the class of the same rank."""
+    with open(HERE / "paper.csv", encoding="utf-8") as file:
+        printed = {
+            (line["rank"], line["method"]): f"{line['recall']} ({line['accuracy']})"
+            for line in csv.DictReader(file)
+            if line["study"] == dataset
+        }
+    header, rows = tables.grid(judged, names)
+    columns = [ranks[one.case.important] for one in judged]
+    head = [""]
+    for title, rank in zip(header[1:], columns, strict=True):
+        head += [f"{rank}: {title.partition(': ')[2]}", f"paper, {rank}"]
+    methods = {tables.display(row.method, names): row.method for one in judged for row in one.rows}
+    body = []
+    for row in rows:
+        cells = [row[0]]
+        for ours, rank in zip(row[1:], columns, strict=True):
+            cells += [ours, printed.get((rank, methods[row[0]]), tables.NOTHING)]
+        body.append(cells)
+    return "\n".join(tables.markdown_table(head, body))
+
+
+def detail(one: Judgement, rank: str, names: Mapping[str, str]) -> str:
+    lines = [f"### {rank}: {tables.plain(one.case.classes)}", ""]
+    lines += tables.markdown_table(*tables.details(one, names))
+    lines += ["", tables.plain(verdict(one)), "", mechanism(one), *(f"- {tables.plain(note)}" for note in one.notes)]
+    return "\n".join(lines)
+
+
+def figures(folder: Path, place: int) -> str:
+    """The report's charts of the case that it numbers ``place``."""
+    found = [path for name in FIGURES for path in sorted((folder / "figures").glob(f"{place}_*_{name}.png"))]
+    return "".join(
+        f"\n\n![{path.stem[2:].replace('_', ' ')}](results/{folder.name}/figures/{path.name})" for path in found
+    )
+
+
+def mechanism(one: Judgement) -> str:
+    """Is the paper's mechanism there: do the important class's angles vary less than the others', for CAMRI?"""
+    ratios = {row.method: _angle_ratio(row, one.case.important) for row in one.methods if row.chosen}
+    told = [f"{method} {ratio:.2f}" for method, ratio in ratios.items() if ratio is not None]
+    if not told:
+        return ""
+    return (
+        "Variance of the angle to the own class's weight, the important class's over the mean of the others', in the "
+        f"settings of the table: {', '.join(told)}.\n"
+    )
+
+
+def _angle_ratio(row: Row, important: Sequence[int]) -> float | None:
+    assert row.chosen is not None
+    found = []
+    for run in row.chosen.runs.values():
+        if run.angles is not None:
+            variance = np.array(run.angles["variance"], float)
+            inside = np.isin(np.arange(len(variance)), important)
+            found.append(variance[inside].mean() / np.nanmean(variance[~inside]))
+    return float(np.mean(found)) if found else None
+
+
+def _on_test(runs: Sequence[Run], judged: Sequence[Judgement]) -> list[Judgement]:
+    found = {one.case: one for one in judge(runs, Protocol(name="paper"))}
+    return [found[one.case] for one in judged]
+
+
+def optimism(honest: Judgement, chosen_on_test: Judgement) -> str:
+    """What each loss's gain in recall would have been said to be."""
+    claimed = {row.method: row for row in chosen_on_test.methods}
+    words = [
+        f"{row.method} {_gain(claimed[row.method], chosen_on_test)} instead of {_gain(row, honest)}"
+        for row in honest.methods
+    ]
+    return f"- {tables.plain(honest.case.classes)}, gain in recall over cross-entropy: {', '.join(words)}."
+
+
+def _gain(row: Row, judged: Judgement) -> str:
+    return f"{difference(row.recall, judged.baseline.recall).mean:+.4f}" if row.seeds else "none kept"

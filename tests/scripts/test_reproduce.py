@@ -1,0 +1,105 @@
+"""The reproduction: its plan, what it keeps of a study, and a results page in which no number is typed by hand."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reproduction import keep, page
+from reproduction.plan import STUDIES, planned, table
+
+from camri_exp.metrics import threshold
+from camri_exp.sweeps import tables
+from camri_exp.sweeps.collect import collect
+from camri_exp.sweeps.protocol import Protocol, judge
+from tests.sweeps.generate import write_sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A study of two classes, as it is kept."""
+    for important in ((0,), (2,)):
+        write_sweep(tmp_path / "sweep", important=important)
+    for run in (tmp_path / "sweep").iterdir():
+        result = json.loads((run / "result.json").read_text())
+        (run / "result.json").write_text(json.dumps(result | {"hardware": "an abacus", "fit_seconds": 36.0}))
+    keep.keep(tmp_path / "sweep", tmp_path / "results" / "gtsrb_cpu", study="gtsrb_cpu")
+    return tmp_path / "results" / "gtsrb_cpu"
+
+
+@given(st.integers(0, 10**6), st.integers(0, 4), st.floats(-8, 8))
+def test_threshold_moving_cannot_tell_trimmed_scores_from_whole_ones(seed: int, k: int, bias: float) -> None:
+    scores = np.random.default_rng(seed).normal(size=(50, 5)).round(1).astype(np.float32)  # with ties
+    trimmed = keep.trimmed(scores, [0, k])
+    np.testing.assert_array_equal(threshold.moved(trimmed, [k], bias), threshold.moved(scores, [k], bias))
+    assert len(np.unique(trimmed)) <= len(np.unique(scores)) + 1
+
+
+def test_what_is_kept_gives_the_same_tables_as_the_sweep(kept: Path, tmp_path: Path) -> None:
+    whole, small = (judge(collect([folder]).runs, Protocol()) for folder in (tmp_path / "sweep", kept))
+    assert tables.comma_separated(small) == tables.comma_separated(whole)
+    assert any(one.rival is not None for one in small)
+
+
+def test_the_page_shows_the_tables_beside_the_papers_numbers(kept: Path) -> None:
+    text = page.text(kept.parent)
+    judged = judge(collect([kept]).runs, Protocol())
+    for one in judged:
+        for line in tables.markdown_table(*tables.details(one, {"camri": "CAMRI", "ce": "CE"})):
+            assert line in text
+    assert "36 hours" not in text
+    assert f"{len(collect([kept]).runs)} runs" in text
+    assert "an abacus" in text
+    beside = page.beside_paper(judged, {(0,): "worst1", (2,): "median"}, "gtsrb", {"camri": "CAMRI"})
+    (camri,) = [line for line in beside.splitlines() if line.startswith("| CAMRI")]
+    assert camri.index(".8353 (.9801)") < camri.index(".9952 (.9812)")  # the paper's, for those ranks
+
+
+def test_restored_runs_are_no_work_to_do(kept: Path, tmp_path: Path) -> None:
+    keep.restore(kept, tmp_path / "again")
+    assert len(list((tmp_path / "again").glob("*/result.json"))) == len(list(kept.glob("*/result.json")))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_can_be_planned(name: str, tmp_path: Path) -> None:
+    jobs = planned([*STUDIES[name].overrides, f"sweep.name={name}", "seed=range(2)"])
+    assert len({tuple(sorted(job)) for job in jobs}) == len(jobs)
+    assert {item for job in jobs for item in job if item.startswith("seed=")} == {"seed=0", "seed=1"}
+    assert {item for job in jobs for item in job if item.startswith("loss=")} >= {"loss=ce", "loss=camri"}
+    told = table(name, jobs, tmp_path, tmp_path, workers=2)
+    assert told.startswith(f"{name}: {len(jobs)} runs")
+
+
+def test_the_time_to_go_comes_from_the_runs_so_far(kept: Path, tmp_path: Path) -> None:
+    jobs = planned(["experiment=gtsrb_cpu_table1"])
+    told = table("gtsrb_cpu", jobs, tmp_path / "sweep", kept, workers=2)
+    assert f"{len(jobs)} to go" in told
+    assert "A run took 36 s so far: about" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dataset=gtrsb", "budget=cpu"], "no study gtrsb_cpu. Did you mean 'gtsrb_cpu'"),
+        (["dataset=gtsrb", "bugdet=cpu", "budget=cpu"], "bugdet is not known. Did you mean 'budget'"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "reproduce.py", *arguments], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_results_page_is_what_the_kept_runs_say() -> None:
+    results = ROOT / "docs" / "results"
+    assert list(results.glob("*/study.json")), "docs/results holds no study"
+    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == page.text(results)
