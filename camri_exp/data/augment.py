@@ -1,7 +1,7 @@
 """Random changes of a whole batch, drawn for each image on its own, on the device where the batch is.
 
-torchvision's v2 transforms draw once for a whole batch, and kornia's pipeline of the same changes takes several times
-as long at 32 pixels (scripts/benchmark.py --only data), hence these few lines of plain torch. All draw from torch's
+torchvision's v2 transforms draw once for a whole batch, and kornia's pipelines of the same changes are slower at 32
+pixels, of crop and flip several times (docs/performance.md), hence these few lines of plain torch. All draw from torch's
 global generator, which the run seeds at every epoch.
 """
 
@@ -82,8 +82,7 @@ def random_affine(images: Tensor, degrees: float, scale: float, shift: float) ->
 
 def random_light(images: Tensor, brightness: float, contrast: float) -> Tensor:
     """Multiply by 1 +- ``brightness``, and the distance to the image's mean by 1 +- ``contrast``; kept in 0..255."""
-    light, spread = 1 + (torch.rand(2, len(images), 1, 1, 1, device=images.device) * 2 - 1) * images.new_tensor(
-        [brightness, contrast]
-    ).view(2, 1, 1, 1, 1)
+    light, spread = torch.rand(2, len(images), 1, 1, 1, device=images.device) * 2 - 1
+    light, spread = 1 + light * brightness, 1 + spread * contrast
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     return ((images - mean).mul_(spread).add_(mean)).mul_(light).clamp_(0, 255)

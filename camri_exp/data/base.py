@@ -1,53 +1,20 @@
 """Images to batches: a whole data set as uint8 tensors in memory, batches gathered by index, augmented whole."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
+from torch.utils.data import DistributedSampler
 
 from camri_exp.data import imbalance
 from camri_exp.data.augment import Augmentation
+from camri_exp.data.batches import Batches
 from camri_exp.data.images import Split
 from camri_exp.errors import UserError
-
-
-class _Batches(Dataset[tuple[Tensor, Tensor]]):
-    def __init__(self, split: Split) -> None:
-        self.split = split
-
-    def __len__(self) -> int:
-        return len(self.split.target)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.split.images[self.split.index[index]], self.split.target[index]
-
-    def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        chosen = torch.tensor(indices, dtype=torch.long, device=self.split.target.device)
-        return self.split.images.index_select(0, self.split.index[chosen]), self.split.target[chosen]
-
-
-class ShardedBatches(Sampler[list[int]]):
-    """Batches of one process of an evaluation: images rank, rank + world, … in order, none twice.
-
-    Every process yields the same number of batches (a last one may be empty), because each waits for the others.
-    """
-
-    def __init__(self, length: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
-        self.indices = range(rank, length, world_size)
-        self.batch_size = batch_size
-        self.count = -(-length // (world_size * batch_size))
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for number in range(self.count):
-            yield list(self.indices[number * self.batch_size : (number + 1) * self.batch_size])
 
 
 class ImageDataModule(pl.LightningDataModule, ABC):
@@ -92,6 +59,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self.augmentation = Augmentation(**augmentation or {}) if augment else Augmentation()
         self.imbalance, self.device, self.cache_dir = imbalance, device, cache_dir
         self.splits: dict[str, Split] = {}
+        self._statistics: Tensor | None = None
 
     @abstractmethod
     def load(self) -> dict[str, Split]:
@@ -145,26 +113,28 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         on_gpu = images.to(device)
         self.splits = {name: split.to(on_gpu) for name, split in self.splits.items()}
 
-    def train_dataloader(self) -> DataLoader[Any]:
+    def train_dataloader(self) -> Batches:
         self._move_to_gpu()
+        train = self.splits["train"]
+        whole = cast(Any, train.target)  # of which the sampler asks the length alone
         sampler: DistributedSampler[Any] = DistributedSampler(
-            _Batches(self.splits["train"]), self._world_size, self._rank, shuffle=True, seed=self.seed
+            whole, self._world_size, self._rank, shuffle=True, seed=self.seed
         )
         # Batch norm cannot learn from a single image.
         lonely = len(sampler) % self.batch_size == 1
-        return DataLoader(
-            _Batches(self.splits["train"]), self.batch_size, sampler=sampler, drop_last=lonely, collate_fn=_as_it_is
-        )
+        return Batches(train, self.batch_size, sampler, -(-len(sampler) // self.batch_size) - lonely)
 
-    def val_dataloader(self) -> DataLoader[Any]:
+    def val_dataloader(self) -> Batches:
         return self._evaluation("val")
 
-    def test_dataloader(self) -> DataLoader[Any]:
+    def test_dataloader(self) -> Batches:
         return self._evaluation("test")
 
-    def _evaluation(self, split: str) -> DataLoader[Any]:
-        batches = ShardedBatches(self.length(split), self.batch_size, self._rank, self._world_size)
-        return DataLoader(_Batches(self.splits[split]), batch_sampler=batches, collate_fn=_as_it_is)
+    def _evaluation(self, split: str) -> Batches:
+        """Images rank, rank + world, … in order, none twice; every process has as many batches, and waits for all."""
+        length = self.length(split)
+        count = -(-length // (self._world_size * self.batch_size))
+        return Batches(self.splits[split], self.batch_size, range(self._rank, length, self._world_size), count)
 
     @property
     def _rank(self) -> int:
@@ -182,10 +152,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
     def normalize(self, images: Tensor) -> Tensor:
         """uint8 (N, C, H, W) to float32, with mean 0 and standard deviation 1 a channel over the training images."""
-        mean = images.new_tensor(self.mean, dtype=torch.float32)[:, None, None] * 255
-        std = images.new_tensor(self.std, dtype=torch.float32)[:, None, None] * 255
+        if self._statistics is None or self._statistics.device != images.device:  # copied once: a copy makes a GPU wait
+            self._statistics = images.new_tensor([self.mean, self.std], dtype=torch.float32)[..., None, None] * 255
+        mean, std = self._statistics
         return (images - mean) / std
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch

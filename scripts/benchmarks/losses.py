@@ -1,0 +1,61 @@
+"""Losses: a margin on the target's score alone
+
+One step of head and loss, forward and backward, for 256 features of 512 dimensions in float32. L2-softmax is CAMRI
+without a margin, so that the ratio is the margin's price. The other rival adds the margin to the angles of all classes
+under a one-hot mask, by acos and cos, as the code of CAMRI's authors does.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks._frame import Row, in_turn, seconds
+from camri_exp.heads import CosineHead
+from camri_exp.losses import CAMRILoss, L2SoftmaxLoss
+
+N, D = 256, 512
+MARGIN, SCALE = 0.2, 16.0
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def measure(quick: bool) -> list[Row]:
+    rows = []
+    for num_classes, calls, target in ((43, 20, ""), (10_000, 1, "ratio <= 0.8")):
+        found = in_turn(
+            2 if quick else 25,
+            ours=step(CAMRILoss(num_classes, 0, MARGIN, SCALE), num_classes, calls),
+            l2=step(L2SoftmaxLoss(num_classes, SCALE), num_classes, calls),
+            acos=step(AcosOfAll(), num_classes, calls),
+        )
+        what = f"CAMRI, head and loss, {num_classes:,} classes"
+        rows.append(Row.of(what, found["ours"], "ms", "L2-softmax", found["l2"], "ratio <= 1.15"))
+        rows.append(Row.of(what, found["ours"], "ms", "acos of all scores", found["acos"], target))
+    return rows
+
+
+def step(loss: nn.Module, num_classes: int, calls: int) -> Callable[[], float]:
+    """A measurement: milliseconds a step. Targets are among the first 43 classes, of which 0 is the important one."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(N, D, generator=generator).to(DEVICE).requires_grad_()
+    target = torch.randint(43, (N,), generator=generator).to(DEVICE)
+    head, loss = CosineHead(D, num_classes).to(DEVICE), loss.to(DEVICE)
+
+    def once() -> None:
+        features.grad = head.weight.grad = None
+        loss(head(features), target).backward()
+        head.weight.grad[0, 0].item()  # waits for a GPU
+
+    measurement = seconds(once, calls)
+    return lambda: 1000 * measurement()
+
+
+class AcosOfAll(nn.Module):
+    """CAMRI with class 0 important, by the angles of all scores."""
+
+    def forward(self, scores: Tensor, target: Tensor) -> Tensor:
+        angles = scores.clamp(-1 + 1e-7, 1 - 1e-7).acos()
+        own = F.one_hot(target, scores.shape[1])
+        important = torch.arange(scores.shape[1], device=scores.device) == 0
+        return F.cross_entropy(SCALE * (angles + MARGIN * important * own).cos(), target)
