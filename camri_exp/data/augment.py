@@ -1,8 +1,8 @@
 """Random changes of a whole batch, drawn for each image on its own, on the device where the batch is.
 
 torchvision's v2 transforms draw once for a whole batch, and kornia's pipelines of the same changes are slower at 32
-pixels, of crop and flip several times (docs/performance.md), hence these few lines of plain torch. All draw from torch's
-global generator, which the run seeds at every epoch.
+pixels, of crop and flip several times (docs/performance.md), hence these few lines of plain torch. All draw from
+torch's global generator, which the run seeds at every epoch.
 """
 
 from dataclasses import dataclass
