@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from camri_exp import backbones, important
+from camri_exp import backbones, important, lean
 from camri_exp.classifier import Classifier
 from camri_exp.errors import UserError
 
@@ -149,10 +149,14 @@ def trainer(cfg: DictConfig, run_dir: Path, callbacks: list[Callback], tellers: 
     """The Lightning trainer of ``cfg.trainer`` with these callbacks and loggers."""
     if cfg.trainer.max_epochs is not None and cfg.trainer.max_epochs < 1:
         raise UserError(f"trainer.max_epochs={cfg.trainer.max_epochs}: there is nothing to train. Give at least 1.")
-    return part(
+    lean.look_for_gpus_once()
+    built = part(
         cfg.trainer,
         "trainer",
         callbacks=callbacks + [teller for teller in tellers if isinstance(teller, Callback)],
         logger=[teller for teller in tellers if isinstance(teller, Logger)],
         default_root_dir=str(run_dir),
+        profiler=lean.NoProfiler(),
     )
+    lean.drop_empty_hooks(built.callbacks)
+    return built

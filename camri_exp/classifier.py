@@ -65,6 +65,12 @@ class Classifier(pl.LightningModule):
         self.meter = TrainingMeter()
         self.to(memory_format=self.memory_format)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # set fifty times a step by Lightning; torch would look each time what it is
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.backbone(images.contiguous(memory_format=self.memory_format)))
 
