@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,13 @@ def test_the_rule_that_is_published() -> None:
     assert stable_fraction(name) == int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) / 2**64
     where = [by_hash(f"antelope_100{i:02}.jpg") for i in range(1, 9)]
     assert where == ["train", "val", "train", "train", "train", "test", "test", "train"]
+
+
+def test_the_rule_in_the_docs_is_the_one_in_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    published: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], published)
+    assert all(published["split"](name) == by_hash(name) for name in map(str, range(1000)))
 
 
 def test_a_fifth_is_test_and_a_tenth_validation() -> None:
