@@ -32,14 +32,18 @@ def main(cfg: DictConfig) -> None:
     batch_size = cfg.batch_size or config.data.batch_size
     tally = label(predictor, about, images, output, cosines=cosines, bias=bias, batch_size=batch_size)
     names = ", ".join(about["class_names"][k] for k in about["important_class"])
-    lines = [f"{tally.pictures} pictures, {tally.important} of them taken for {names}"]
+    lines = [f"{_count(tally.pictures, 'picture')}, {tally.important} of them taken for {names}"]
     if cfg.bias is not None:
         lines.append(f"bias added to the score of {names}: {bias:+.4g}")
     if tally.unreadable:
-        lines.append(f"{len(tally.unreadable)} unreadable files, named above, have no row")
+        lines.append(f"{_count(len(tally.unreadable), 'unreadable file')}, named above: no row")
     if output is not None:
         lines.append(f"predictions: {output}")
     print("\n".join(lines), file=sys.stderr)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 if __name__ == "__main__":

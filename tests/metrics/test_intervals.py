@@ -100,3 +100,12 @@ def test_align():
     assert align(["a", "b"], ["a", "c"]) is None
     assert align(["a", "a"], ["a", "a"]) is None
     assert align(["a"], ["a", "b"]) is None
+
+
+def test_of_a_single_group_the_spread_is_unknown():
+    found = cluster_bootstrap(np.array([1, 1, 0]), np.array(["a", "a", "a"]))
+    assert found.value == pytest.approx(2 / 3)
+    assert np.isnan([found.low, found.high]).all()
+    difference = paired([1, 1, 0], [0, 1, 0], ["a", "a", "a"])
+    assert difference.difference == pytest.approx(1 / 3)
+    assert np.isnan(difference.low)
