@@ -21,6 +21,7 @@ from camri_exp.figures.tradeoff import Model, recall_against_accuracy
 from camri_exp.metrics import angles, intervals, threshold
 
 MOST_MISSED = 40
+LONGEST = 40  # letters of all important classes' names together
 
 
 def draw(subject: Subject, other: Subject | None, found: Mapping[str, Any], folder: Path) -> list[str]:
@@ -35,18 +36,19 @@ def draw(subject: Subject, other: Subject | None, found: Mapping[str, Any], fold
 
 def _figures(subject: Subject, other: Subject | None, found: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     split, important, answers = found["split"], subject.important, subject.answers[found["split"]]
+    names = style.short(subject.important_names, LONGEST)
     models = _labelled(subject, other)
     points = [_model(one, split, label) for label, one in models.items()]
-    yield "recall_accuracy", recall_against_accuracy(points, subject.important_names, split)
+    yield "recall_accuracy", recall_against_accuracy(points, names, split)
     yield "confusion", confusion_matrix(np.array(found["confusion"]), subject.class_names, important, split)
     yield "recall_per_class", recall_per_class(found["per_class"], important, split)
     if subject.cosines:
         own = answers.scores[np.arange(len(answers.target)), answers.target].clip(-1, 1)
-        yield "angles", angle_histograms(np.arccos(own), answers.target, important, subject.important_names, split)
+        yield "angles", angle_histograms(np.arccos(own), answers.target, important, names, split)
     if circles := [drawn for label, one in models.items() if (drawn := circle(one, split, label)) is not None]:
         yield "features", features_on_circles(circles, split)
     if (sure := diagrams(subject, answers)) is not None:
-        named = {"the predicted class": sure["top_label"], subject.important_names: sure["important"]}
+        named = {"the predicted class": sure["top_label"], names: sure["important"]}
         yield "reliability", reliability_diagram(named, split)
     if subject.pictures is not None:
         yield "missed", _missed(subject, found)
@@ -102,7 +104,7 @@ def _missed(subject: Subject, found: Mapping[str, Any]) -> Figure:
     ]
     pictures = subject.pictures(found["split"], [row["index"] for row in shown])
     count = int(np.isin(subject.answers[found["split"]].target, subject.important).sum())
-    title = f"{subject.important_names}: {len(rows)} of {count} {found['split']} images missed"
+    title = f"{style.short(subject.important_names, LONGEST)}: {len(rows)} of {count} {found['split']} images missed"
     if rows:
         title += f", the {len(shown)} surest mistakes" if len(shown) < len(rows) else ", surest mistakes first"
     return gallery(pictures, captions, title)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from camri_exp.figures import style
 
 MOST_NUMBERED = 20  # classes up to which every count is written
+MOST_NAMED = 110  # classes up to which every name, and each mistake's count, finds room
 
 
 def confusion_matrix(
@@ -18,7 +19,8 @@ def confusion_matrix(
 ) -> Figure:
     """Counts (K, K), rows the true class; shaded by the share of the row.
 
-    Of many classes only the mistakes are numbered. Shares are shaded by their square root, so that 3 % is seen.
+    Of many classes only the mistakes are numbered; of very many only the important ones are named, and none is
+    numbered. Shares are shaded by their square root, so that 3 % is seen.
     """
     count = len(class_names)
     many = count > MOST_NUMBERED
@@ -29,18 +31,19 @@ def confusion_matrix(
     shown = axes.imshow(share, cmap="Greys", norm=PowerNorm(0.5, vmin=0, vmax=1))
     figure.colorbar(shown, ax=axes, label="share of the true class", shrink=0.6)
     size = 8 if many else 9
-    names = [style.short(name) for name in class_names]
-    axes.set_xticks(range(count), names, rotation=90, fontsize=size)
-    axes.set_yticks(range(count), names, fontsize=size)
-    style.mark_labels(axes, list(important), "x")
-    style.mark_labels(axes, list(important), "y")
-    for k in range(1, count):  # for the eye to follow a row to its name
+    named = list(range(count)) if count <= MOST_NAMED else sorted(important)
+    names = [style.short(class_names[k]) for k in named]
+    axes.set_xticks(named, names, rotation=90, fontsize=size)
+    axes.set_yticks(named, names, fontsize=size)
+    for which in ("x", "y"):
+        style.mark_labels(axes, [named.index(k) for k in important], which)
+    for k in range(1, count if count <= MOST_NAMED else 0):  # for the eye to follow a row to its name
         axes.axhline(k - 0.5, color="#e4e4e4", linewidth=0.5, zorder=0.5)
         axes.axvline(k - 0.5, color="#e4e4e4", linewidth=0.5, zorder=0.5)
     for edge in (k + side for k in important for side in (-0.5, 0.5)):
         axes.axhline(edge, color=style.IMPORTANT, linewidth=0.8)
         axes.axvline(edge, color=style.IMPORTANT, linewidth=0.8)
-    for row, column in np.argwhere(confusion):
+    for row, column in np.argwhere(confusion) if count <= MOST_NAMED else ():
         if not many or row != column:
             colour = "white" if share[row, column] > 0.3 else "black"
             text = str(confusion[row, column])

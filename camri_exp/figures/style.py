@@ -12,8 +12,10 @@ IMPORTANT, OTHER, RIVAL, FAINT = "#d55e00", "#005a8e", "#333333", "#a6a6a6"
 LONGEST = 28  # letters of a class name on an axis
 
 
-def short(name: str) -> str:
-    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+def short(name: str, longest: int = LONGEST) -> str:
+    """A name as matplotlib shall draw it: not too long, and its dollars no formula."""
+    name = name if len(name) <= longest else name[: longest - 1] + "…"
+    return name.replace("$", r"\$")
 
 
 def new(width: float, height: float) -> Figure:

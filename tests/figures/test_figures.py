@@ -30,10 +30,12 @@ def answers(n=400, classes=43, seed=0):
     return scores, target
 
 
-def drawn_boxes(figure, texts):
+def drawn_boxes(figure, *groups):
+    """The boxes of each group of texts on the drawn figure; of a single group its boxes alone."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
-    return [text.get_window_extent(renderer) for text in texts if text.get_text()]
+    boxes = [[text.get_window_extent(renderer) for text in texts if text.get_text()] for texts in groups]
+    return boxes if len(boxes) > 1 else boxes[0]
 
 
 def overlap(boxes):
@@ -45,14 +47,16 @@ def test_a_confusion_matrix_of_43_classes_can_be_read():
     confusion = per_class.confusion_matrix(scores.argmax(1), target, 43)
     figure = confusion_matrix(confusion, NAMES, [14])
     axes = figure.axes[0]
-    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
-        boxes = drawn_boxes(figure, labels)
-        assert len(boxes) == 43
-        assert not overlap(boxes)
+    figure.set_dpi(75)  # overlaps do not depend on it
+    sides = axes.get_xticklabels(), axes.get_yticklabels()
+    numbers = [text for text in axes.texts if text.get_text()]
+    *boxes, in_cells = drawn_boxes(figure, *sides, numbers)
+    for labels, side in zip(sides, boxes, strict=True):
+        assert len(side) == 43
+        assert not overlap(side)
         assert all(label.get_fontsize() >= 7 for label in labels)
         assert [label.get_fontweight() for label in labels].index("bold") == 14
-    numbers = [text for text in axes.texts if text.get_text()]
-    assert not overlap(drawn_boxes(figure, numbers))
+    assert not overlap(in_cells)
     mistakes = confusion - np.diag(np.diag(confusion))
     assert sum(int(text.get_text()) for text in numbers) == mistakes.sum()
 
@@ -237,3 +241,23 @@ def test_a_figure_is_written_whole(tmp_path):
 
 def test_nothing_is_left_with_pyplot():
     assert not plt.get_fignums()
+
+
+def test_a_thousand_classes_are_drawn_without_names_that_nobody_could_read():
+    scores, target = answers(n=3000, classes=1000)
+    confusion = per_class.confusion_matrix(scores.argmax(1), target, 1000)
+    names = [f"class {k}" for k in range(1000)]
+    axes = confusion_matrix(confusion, names, [700, 3]).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["class 3", "class 700"]
+    assert not axes.texts
+    rows = per_class.rows(confusion, names)
+    figure = recall_per_class(rows, [700, 3])
+    labels = [label.get_text().split(" (")[0] for label in figure.axes[0].get_yticklabels()]
+    assert {"class 3", "class 700"} < set(labels)
+    assert len(labels) < 100
+    assert figure.get_size_inches()[1] < 25
+
+
+def test_names_with_dollars_are_no_formulas():
+    figure = confusion_matrix(np.eye(2, dtype=int), [r"$\broken$", "5$"], [0])
+    assert len(drawn_boxes(figure, figure.axes[0].get_yticklabels())) == 2
