@@ -7,6 +7,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -126,14 +127,29 @@ def seconds(function: Callable[[], Any], calls: int = 1) -> Callable[[], float]:
     return measure
 
 
-def process_seconds(*arguments: str, **environment: str) -> float:
-    """Wall-clock seconds of a process of this Python, from its start to its end; it may fail, but not crash."""
+@dataclass(frozen=True)
+class Process:
+    """A process that ended: seconds from its start to its end, its peak memory, and what it printed."""
+
+    seconds: float
+    peak_mib: float
+    out: str
+
+
+def process(*arguments: str, **environment: str) -> Process:
+    """Run this Python with ``arguments``. It may end with an error message, as a user's mistake does, but not crash."""
     begin = time.perf_counter()
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=os.environ | environment)
-    elapsed = time.perf_counter() - begin
-    if "Traceback" in done.stderr or done.returncode < 0:
-        raise RuntimeError(done.stderr)
-    return elapsed
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        started = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=err, env=os.environ | environment)
+        _, status, usage = os.wait4(started.pid, 0)
+        seconds = time.perf_counter() - begin
+        started.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        printed, complaint = out.read(), err.read()
+    if "Traceback" in complaint or started.returncode < 0:
+        raise RuntimeError(complaint)
+    return Process(seconds, usage.ru_maxrss / (1024 if sys.platform == "linux" else 2**20), printed)
 
 
 def names() -> list[str]:

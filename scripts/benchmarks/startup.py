@@ -1,11 +1,14 @@
-"""Start: help, configs and errors before anything heavy is imported
+"""Start: help, configs and errors at once, a run soon after its imports
 
-`--help`, `--cfg job` and a wrong config need neither torch nor Lightning, and do not import them.
+`--help`, `--cfg job` and a wrong config need neither torch nor Lightning, and do not import them. A run is stopped at
+its first training step; its rival is a process that imports torch, Lightning and timm and ends.
 """
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
-from benchmarks._frame import Row, in_turn, process_seconds
+from benchmarks._frame import Row, in_turn, process
 
 COMMANDS = {
     "`python -m camri_exp.train --help`": ("--help",),
@@ -13,15 +16,37 @@ COMMANDS = {
     "a wrong key, `loss.margim=0.2`": ("loss.margim=0.2",),
     "a wrong option, `loss=camry`": ("loss=camry",),
 }
+STARTS = {
+    "digits run to its first step, `logger=none`": ("ratio <= 1.25", ("logger=none",)),
+    "digits run to its first step, with W&B offline": ("", ("logger.wandb.mode=offline",)),
+}
+STOP = "+callbacks.first._target_=benchmarks._first.StopAtFirstStep"
 
 
 def measure(quick: bool) -> list[Row]:
-    def run(*arguments: str) -> Callable[[], float]:
-        return lambda: process_seconds("-m", "camri_exp.train", *arguments)
-
-    found = in_turn(
-        1 if quick else 5,
-        torch=lambda: process_seconds("-c", "import torch"),
-        **{what: run(*arguments) for what, arguments in COMMANDS.items()},
+    repeats = 1 if quick else 5
+    commands = in_turn(
+        repeats,
+        torch=lambda: process("-c", "import torch").seconds,
+        **{what: _train(*arguments) for what, arguments in COMMANDS.items()},
     )
-    return [Row.of(what, found[what], "s", "`import torch`", found["torch"], "ours <= 1.5") for what in COMMANDS]
+    rows = [Row.of(what, commands[what], "s", "`import torch`", commands["torch"], "ours <= 1.5") for what in COMMANDS]
+    if quick:
+        return rows
+    with tempfile.TemporaryDirectory() as folder:
+        starts = in_turn(
+            repeats,
+            imports=lambda: process("-c", "import torch, pytorch_lightning, timm").seconds,
+            **{
+                what: _train(STOP, f"hydra.run.dir={folder}", "trainer.accelerator=cpu", *overrides)
+                for what, (_, overrides) in STARTS.items()
+            },
+        )
+    rival = "imports of torch, Lightning, timm"
+    rows += [Row.of(what, starts[what], "s", rival, starts["imports"], target) for what, (target, _) in STARTS.items()]
+    return rows
+
+
+def _train(*arguments: str) -> Callable[[], float]:
+    here = str(Path(__file__).resolve().parents[1])
+    return lambda: process("-m", "camri_exp.train", *arguments, PYTHONPATH=here, WANDB_SILENT="true").seconds

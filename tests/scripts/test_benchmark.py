@@ -1,4 +1,4 @@
-"""The benchmark script: its numbers are put together rightly, and the page shows what was measured; nothing is timed."""
+"""The benchmark script: its numbers are put together rightly, and the page shows what was measured."""
 
 import json
 import subprocess
