@@ -65,13 +65,18 @@ def _bias(cfg: DictConfig, checkpoint: Path) -> tuple[float, str]:
 
 def _images(cfg: DictConfig, config: DictConfig, about: dict[str, Any]) -> Any:
     """Real pictures to check with: those in ``cfg.images``, else validation images of the run's data."""
+    if not (isinstance(cfg.check_images, int) and cfg.check_images > 0):
+        raise UserError(f"check_images={cfg.check_images}: expected a number of pictures, at least 1.")
     from itertools import islice
 
     from camri_exp.deploy.pictures import batches, find
     from camri_exp.evaluation.subject import data_of
 
     if cfg.images is None:
-        data = data_of(config, about, Path(cfg.checkpoint), cfg.data.root)
+        try:
+            data = data_of(config, about, Path(cfg.checkpoint), cfg.data.root)
+        except UserError as error:
+            raise UserError(f"{error}\nAny pictures will do to check the file with: images=FILE_OR_DIR") from error
         return data.images("val", slice(cfg.check_images))
     paths = islice(find(Path(cfg.images), lambda *_: None), cfg.check_images)
     for _, pixels in batches(paths, about["image_size"], about["channels"], cfg.check_images, lambda *_: None):

@@ -5,21 +5,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MOST_MISTAKES = 5
+LONGEST = 40  # letters of all important classes' names together
 
 
 def table(found: Mapping[str, Any]) -> str:
     """What ``measure`` found, in a dozen lines."""
     title = f"{found['data']}, loss {found['loss']}, {found['model']}, seed {found['seed']}"
     lines = [f"{title}: {found['images']} {found['split']} images", ""]
-    width = max(len(f"precision of {', '.join(found['important_class_names'])}"), 20)
-    lines += [f"{label:{width}}  {text}" for label, text in (*_headline(found), *_details(found))]
-    lines += ["", *(f"{label:{width}}  {text}" for label, text in _comparison(found))]
+    rows, compared = [*_headline(found), *_details(found)], [*_comparison(found)]
+    width = max(len(label) for label, _ in rows + compared)
+    lines += [f"{label:{width}}  {text}" for label, text in rows]
+    lines += ["", *(f"{label:{width}}  {text}" for label, text in compared)]
     lines += [f"note: {note}" for note in found["notes"]]
     return "\n".join(line.rstrip() for line in lines).rstrip("\n")
 
 
 def _headline(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    names = ", ".join(found["important_class_names"])
+    names = _together(found)
     yield "", f"{'value':>7}  95 % interval"
     for label, key in (
         ("accuracy", "accuracy"),
@@ -35,6 +37,13 @@ def _headline(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"recall of {name}", f"{rows[name]['recall']:7.4f}  {low:.4f} to {high:.4f}"
         both = found["important_set"]
         yield "recall of any", f"{both['recall']:7.4f}  {both['recall_low']:.4f} to {both['recall_high']:.4f}"
+
+
+def _together(found: Mapping[str, Any]) -> str:
+    """The important classes' names in a row, if that is not too long."""
+    names = found["important_class_names"]
+    together = ", ".join(names)
+    return together if len(names) == 1 or len(together) <= LONGEST else f"{len(names)} classes"
 
 
 def _interval(found: Mapping[str, Any] | None) -> str:
