@@ -228,23 +228,6 @@ def test_imbalance_touches_training_alone(tmp_path: Path) -> None:
     assert fewer.names("test") == data.names("test")
 
 
-def test_batches_hold_each_training_image_once_in_an_order_that_the_seed_decides(tmp_path: Path) -> None:
-    def order(seed: int) -> list[int]:
-        data = made("digits", tmp_path, seed=seed, batch_size=50)
-        return [int(image.long().sum()) for images, _ in data.train_dataloader() for image in images]
-
-    first, again, other = order(0), order(0), order(1)
-    assert first == again
-    assert first != other
-    assert sorted(first) == sorted(other)
-
-
-def test_evaluation_batches_are_in_order(tmp_path: Path) -> None:
-    data = made("digits", tmp_path, batch_size=50)
-    images = np.concatenate([images.numpy() for images, _ in data.test_dataloader()])
-    np.testing.assert_array_equal(images, data.images("test").numpy())
-
-
 @pytest.mark.parametrize(
     ("settings", "message"), [({"device": "cuda"}, "expected auto or cpu"), ({"batch_size": 0}, "expected at least 1")]
 )

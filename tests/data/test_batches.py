@@ -1,4 +1,4 @@
-"""``data.device``: all images on the GPU that trains if they fit, and what picks them with them."""
+"""Batches: each image once, in the order that the seed says, from the GPU that trains if all images fit there."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -57,3 +57,24 @@ def test_else_they_stay(monkeypatch: pytest.MonkeyPatch, setting: str, device: s
     data, images = fed(monkeypatch, setting, device, nbytes)
     assert not images.moved_to
     assert data.splits["train"].index.device.type == "cpu"
+
+
+def order(seed: int) -> list[int]:
+    """Sums of the pixels of an epoch's images, in order."""
+    data = DigitsDataModule(image_size=8, seed=seed, batch_size=50)
+    data.setup()
+    return [int(image.long().sum()) for images, _ in data.train_dataloader() for image in images]
+
+
+def test_batches_hold_each_training_image_once_in_an_order_that_the_seed_decides() -> None:
+    first, again, other = order(0), order(0), order(1)
+    assert first == again
+    assert first != other
+    assert sorted(first) == sorted(other)
+
+
+def test_evaluation_batches_are_in_order() -> None:
+    data = DigitsDataModule(image_size=8, batch_size=50)
+    data.setup()
+    images = torch.cat([images for images, _ in data.test_dataloader()])
+    assert torch.equal(images, data.images("test"))
