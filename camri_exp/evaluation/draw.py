@@ -38,7 +38,7 @@ def _figures(subject: Subject, other: Subject | None, found: Mapping[str, Any]) 
     split, important, answers = found["split"], subject.important, subject.answers[found["split"]]
     names = style.short(subject.important_names, LONGEST)
     models = _labelled(subject, other)
-    points = [_model(one, split, label) for label, one in models.items()]
+    points = [point(one, split, label) for label, one in models.items()]
     yield "recall_accuracy", recall_against_accuracy(points, names, split)
     yield "confusion", confusion_matrix(np.array(found["confusion"]), subject.class_names, important, split)
     yield "recall_per_class", recall_per_class(found["per_class"], important, split)
@@ -73,7 +73,7 @@ def circle(subject: Subject, split: str, label: str) -> Circle | None:
     return Circle(label, features, answers.target, subject.weight, subject.class_names, subject.important)
 
 
-def _model(subject: Subject, split: str, label: str) -> Model:
+def point(subject: Subject, split: str, label: str) -> Model:
     """The point of a model with its intervals; of several important classes the mean recall has none."""
     answers, important = subject.answers[split], subject.important
     hit = answers.scores.argmax(1) == answers.target

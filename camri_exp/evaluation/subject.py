@@ -66,16 +66,16 @@ def from_run(run: Path, *splits: str) -> Subject:
         arrays = {name: file[name] for name in file.files}
     if missing := [split for split in splits if f"{split}_scores" not in arrays]:
         raise UserError(f"run={run} kept no predictions of split={missing[0]}. Give its checkpoint instead.")
-    stored, notes = _checkpoint(run / result["checkpoint"])
-    probabilities, more = _loss_probabilities(run, result, stored)
+    trained, notes = _checkpoint(run / result["checkpoint"])
+    probabilities, more = _loss_probabilities(run, result, trained)
     return Subject(
         title={key: result[key] for key in ("data", "loss", "model", "seed")} | {"run": str(run)},
         class_names=list(result["class_names"]),
         important=list(result["important_class"]),
-        answers={split: _stored(arrays, split) for split in splits},
+        answers={split: stored(arrays, split) for split in splits},
         cosines=any(f"{split}_angle" in arrays for split in splits),
         probabilities=probabilities,
-        weight=None if stored is None else _array(stored["state_dict"].get("head.weight")),
+        weight=None if trained is None else _array(trained["state_dict"].get("head.weight")),
         notes=notes + more,
     )
 
@@ -90,14 +90,15 @@ def _checkpoint(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
         return None, [f"No angles between weights: {error}"]
 
 
-def _stored(arrays: Mapping[str, Array], split: str) -> Answers:
+def stored(arrays: Mapping[str, Array], split: str) -> Answers:
+    """The answers to a split, of the arrays of ``predictions.npz``."""
     target = arrays[f"{split}_target"]
     names = arrays.get(f"{split}_name", np.arange(len(target)).astype(str))
     return Answers(arrays[f"{split}_scores"], target, names.tolist(), arrays.get(f"{split}_group"))
 
 
 def _loss_probabilities(
-    run: Path, result: Mapping[str, Any], stored: Mapping[str, Any] | None
+    run: Path, result: Mapping[str, Any], trained: Mapping[str, Any] | None
 ) -> tuple[Callable[[Array], Array] | None, list[str]]:
     """How the run's loss makes probabilities of scores."""
     if not (run / "config.yaml").is_file():
@@ -106,8 +107,8 @@ def _loss_probabilities(
         "num_classes": len(result["class_names"]),
         "important_class": list(result["important_class"]),
     }
-    if stored is not None:
-        context["class_counts"] = stored["camri_exp"]["class_counts"]
+    if trained is not None:
+        context["class_counts"] = trained["camri_exp"]["class_counts"]
     try:
         loss = build.part(checkpoint.read_config(run).loss, "loss", **context)
     except UserError as error:

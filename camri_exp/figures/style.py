@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 # Near Okabe and Ito's palette, blue darkened: in grey print, too, no two look alike.
 IMPORTANT, OTHER, RIVAL, FAINT = "#d55e00", "#005a8e", "#333333", "#a6a6a6"
@@ -40,6 +41,10 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def picture(figure: Figure) -> Image.Image:
+    return Image.open(io.BytesIO(png(figure))).convert("RGB")
 
 
 def save(figure: Figure, path: Path) -> None:

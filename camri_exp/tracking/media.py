@@ -9,8 +9,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from camri_exp.evaluation.draw import point
+from camri_exp.evaluation.subject import Subject, stored
+from camri_exp.figures import style
+from camri_exp.figures.confusion import confusion_matrix as drawn_confusion
+from camri_exp.figures.tradeoff import recall_against_accuracy
 from camri_exp.metrics.per_class import confusion_matrix, rows
-from camri_exp.tracking import figures
 
 Array = npt.NDArray[Any]
 Probabilities = Callable[[Tensor], Tensor]
@@ -30,15 +34,15 @@ def images(result: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str, 
     """Confusion matrix and recall against accuracy, drawn; ``arrays`` are those of ``predictions.npz``."""
     import wandb
 
-    names, important, test = result["class_names"], result["important_class"], result["test"]
-    scores, target = arrays["test_scores"], arrays["test_target"]
-    confusion = confusion_matrix(scores.argmax(1), target, len(names))
-    rates = test["recall_important"], test["accuracy"]
+    names, important = result["class_names"], result["important_class"]
+    answers = {split: stored(arrays, split) for split in ("val", "test")}
+    run = Subject({}, names, important, answers, cosines=False)
+    confusion = confusion_matrix(answers["test"].scores.argmax(1), answers["test"].target, len(names))
     drawn = {
-        CONFUSION: figures.confusion_matrix(confusion, names, important),
-        RECALL_ACCURACY: figures.recall_accuracy(scores, target, important, *rates, result["important_class_names"]),
+        CONFUSION: drawn_confusion(confusion, names, important),
+        RECALL_ACCURACY: recall_against_accuracy([point(run, "test", result["loss"])], run.important_names),
     }
-    return {key: wandb.Image(figures.picture(figure)) for key, figure in drawn.items()}
+    return {key: wandb.Image(style.picture(figure)) for key, figure in drawn.items()}
 
 
 def tables(
