@@ -18,6 +18,10 @@ class Sweep(Callback):
     def __init__(self) -> None:
         self.watch: Watch | None = None
 
+    def __reduce__(self) -> tuple[type["Sweep"], tuple[()]]:
+        """Launchers send this to the jobs' processes; the watch, with its thread and screen, stays behind."""
+        return Sweep, ()
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         for part in ("launcher", "sweeper"):
             check_extra(config.hydra[part]._target_, f"hydra/{part}={config.hydra.runtime.choices[f'hydra/{part}']}")

@@ -73,16 +73,8 @@ def _claimed(folder: Path) -> Iterator[bool]:
 
 def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], Result], folder: Path) -> Objectives | None:
     begin, record = time.time(), read_record(folder)
-    attempt = record.get("attempt", 0) + 1 if record.get("launch") == cfg.sweep.launch else 1
-    note = {
-        "launch": cfg.sweep.launch,
-        "attempt": attempt,
-        "state": "running",
-        "started": begin,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
-    }
+    note = _first_note(cfg.sweep.launch, record, begin)
+    attempt = note["attempt"]
     try:
         resolve_ranks(cfg)
         cfg.trainer.enable_progress_bar = False
@@ -99,7 +91,7 @@ def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], Result], folder:
             log.warning("attempt %d of %d: the process was killed", attempt, cfg.sweep.attempts)
         with open(folder / "run.log", "a", encoding="utf-8") as text, redirect_stdout(text), redirect_stderr(text):
             result = train(cfg)
-    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning answers Ctrl-C, and submitit a time limit, by the latter
+    except (KeyboardInterrupt, SystemExit) as stop:  # Ctrl-C, by way of Lightning; a time limit, by way of submitit
         _record_stop(folder, cfg.sweep.launch)
         raise KeyboardInterrupt from stop  # it stops the sweep as well
     except Exception as error:
@@ -110,6 +102,19 @@ def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], Result], folder:
         _free_memory()
     write_json(folder / "job.json", {**note, "state": "done", "seconds": time.time() - begin, "config_hash": digest})
     return objectives(result)
+
+
+def _first_note(launch: str, record: Mapping[str, Any], begin: float) -> dict[str, Any]:
+    """What ``job.json`` says of a start of the job while it runs."""
+    return {
+        "launch": launch,
+        "attempt": record.get("attempt", 0) + 1 if record.get("launch") == launch else 1,
+        "state": "running",
+        "started": begin,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }
 
 
 def read_record(folder: Path) -> dict[str, Any]:

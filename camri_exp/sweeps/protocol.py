@@ -156,14 +156,8 @@ def choose(settings: Iterable[Setting], floor: float, split: str) -> Setting | N
 def _row(method: str, chosen: Setting | None, protocol: Protocol) -> Row:
     if chosen is None:
         return Row(method, "", {}, {}, float("nan"))
-    return Row(
-        method,
-        chosen.label,
-        chosen.recall("test"),
-        chosen.accuracy("test"),
-        mean(chosen.recall(protocol.split)),
-        chosen,
-    )
+    chosen_by = mean(chosen.recall(protocol.split))
+    return Row(method, chosen.label, chosen.recall("test"), chosen.accuracy("test"), chosen_by, chosen)
 
 
 def _rival(baseline: Setting, protocol: Protocol) -> Row | None:

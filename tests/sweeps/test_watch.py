@@ -1,6 +1,7 @@
 """The progress line and the table, from the records that jobs leave."""
 
 import io
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from camri_exp.results import write_json
 from camri_exp.sweeps import watch
+from camri_exp.sweeps.hooks import Sweep
 from camri_exp.sweeps.watch import Watch, span
 
 NOW = "this start"
@@ -93,3 +95,11 @@ def test_a_log_gets_a_line_only_when_a_job_ends(tmp_path: Path, clock: list[floa
 @pytest.mark.parametrize(("seconds", "words"), [(40, "40 s"), (99.4, "99 s"), (720, "12 min"), (12000, "3 h 20 min")])
 def test_spans(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+def test_a_search_can_be_sent_to_other_processes_while_it_is_watched(tmp_path: Path) -> None:
+    """Launchers pickle Hydra's callbacks along with each job."""
+    hook = Sweep()
+    hook.watch = Watch(tmp_path, NOW, None, 4)
+    with hook.watch:
+        assert pickle.loads(pickle.dumps(hook)).watch is None
