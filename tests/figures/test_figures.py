@@ -6,18 +6,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.patches import Arc
 from PIL import Image
 
 from camri_exp.figures import style
 from camri_exp.figures.angles import angle_histograms
-from camri_exp.figures.circle import Circle, features_on_circles
 from camri_exp.figures.confusion import confusion_matrix
 from camri_exp.figures.gallery import gallery
 from camri_exp.figures.recalls import recall_per_class
 from camri_exp.figures.reliability import reliability_diagram
 from camri_exp.figures.tradeoff import Model, recall_against_accuracy
-from camri_exp.metrics import angles, calibration, intervals, per_class, threshold
+from camri_exp.metrics import calibration, intervals, per_class, threshold
 
 NAMES = [f"Speed limit {k}, end of the motorway and of all" for k in range(43)]
 
@@ -178,47 +176,6 @@ def test_the_gallery_shows_each_picture_once():
 def test_a_gallery_of_nothing_says_so():
     figure = gallery(np.zeros((0, 3, 8, 8), np.uint8), [], "none missed")
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["none"]
-
-
-def circle(degrees, important=(1,)):
-    spokes = np.deg2rad(degrees)
-    weight = np.stack([np.cos(spokes), np.sin(spokes)], axis=1) * np.array([[3], [1], [0.2], [7]])
-    target = np.arange(400) % 4
-    turned = spokes[target] + np.random.default_rng(0).normal(0, 0.05, 400)
-    features = np.stack([np.cos(turned), np.sin(turned)], axis=1)
-    return Circle("camri", features, target, weight, ["a", "b", "c", "d"], important)
-
-
-def test_the_circle_tells_the_angle_to_the_nearest_weight():
-    figure = features_on_circles([circle([350, 40, 120, 200]), circle([0, 90, 180, 270])])
-    first, second = figure.axes
-    assert first.get_title() == "camri\nb to a: 50.0°"
-    assert second.get_title().endswith("90.0°")
-    arc = next(patch for patch in first.patches if isinstance(patch, Arc))
-    assert (arc.theta2 - arc.theta1) == pytest.approx(50)
-    assert np.cos(np.deg2rad([arc.theta1, arc.theta2])) == pytest.approx(np.cos(np.deg2rad([-10, 40])))
-
-
-def test_every_weight_is_a_spoke_of_length_one_and_features_lie_near_the_circle():
-    one = circle([350, 40, 120, 200])
-    axes = features_on_circles([one]).axes[0]
-    spokes = [line.get_xydata() for line in axes.lines if len(line.get_xydata()) == 2]
-    unit = one.weight / np.linalg.norm(one.weight, axis=1, keepdims=True)
-    np.testing.assert_allclose([spoke[1] for spoke in spokes], unit)
-    points = [line.get_xydata() for line in axes.lines if len(line.get_xydata()) > 2]
-    assert sum(map(len, points)) == 400
-    assert np.abs(np.linalg.norm(np.concatenate(points), axis=1) - 1).max() < 0.15
-
-
-def test_features_come_back_from_their_cosines():
-    one = circle([350, 40, 120, 200])
-    unit = one.weight / np.linalg.norm(one.weight, axis=1, keepdims=True)
-    np.testing.assert_allclose(angles.features_of(one.features @ unit.T, one.weight), one.features, atol=1e-12)
-    random = np.random.default_rng(0)
-    weight, features = random.normal(size=(7, 3)), random.normal(size=(20, 3))
-    features /= np.linalg.norm(features, axis=1, keepdims=True)
-    unit = weight / np.linalg.norm(weight, axis=1, keepdims=True)
-    np.testing.assert_allclose(angles.features_of(features @ unit.T, weight), features, atol=1e-12)
 
 
 def lightness(colour):

@@ -1,0 +1,11 @@
+"""Two short runs on the digits, for all tests here."""
+
+import pytest
+
+from tests.finished import trained
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    top = tmp_path_factory.mktemp("evaluate")
+    return {loss: trained(top / loss, "data=digits", f"loss={loss}", "model.width=0.5") for loss in ("camri", "ce")}
