@@ -14,6 +14,7 @@ from camri_exp.figures import style
 from camri_exp.metrics.angles import nearest_weight
 
 Array = npt.NDArray[Any]
+MOST = 250  # points a class: more would be a blot
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,10 @@ def _circle(axes: Axes, model: Circle) -> None:
     scattered = model.features * radius
     for k, spoke in enumerate(spokes):
         x, y, bold = np.cos(spoke), np.sin(spoke), k in model.important
-        mine, marker = scattered[model.target == k].T, "D" if bold else "o"
-        axes.plot(*mine, marker, color=colours[k], markersize=2.2, markeredgewidth=0, alpha=0.6)
+        mine, marker = scattered[model.target == k][:MOST].T, "D" if bold else "o"
+        axes.plot(
+            *mine, marker, color=colours[k], markersize=2.2, markeredgewidth=0, alpha=0.6, zorder=3 if bold else 2
+        )
         axes.plot([0, x], [0, y], color=colours[k], linewidth=2.4 if bold else 1.1)
         name, weight = style.short(model.class_names[k]), "bold" if bold else "normal"
         axes.text(1.2 * x, 1.2 * y, name, color=colours[k], ha="center", va="center", fontsize=8, fontweight=weight)
