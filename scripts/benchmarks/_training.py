@@ -1,6 +1,7 @@
 """Training as ``camri_exp.train`` does it, beside a bare PyTorch loop of the same work, an epoch of each in turn."""
 
 import contextlib
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import Tensor
 
+from benchmarks._frame import Row
 from camri_exp import build
 from camri_exp.callbacks import EpochBar, Predictions, ReseedEachEpoch
 from camri_exp.classifier import Classifier
@@ -129,3 +131,17 @@ def first_step_seconds(cfg: DictConfig) -> float:
     begin = time.perf_counter()
     loop.epoch()
     return time.perf_counter() - begin
+
+
+def beside_bare_loop(what: str, target: str, epochs: int, steps: int, overrides: tuple[str, ...], quick: bool) -> Row:
+    """The trainer's images a second and the bare loop's; the bare loop's milliseconds a step stand in the note."""
+    ours, against = speeds(
+        cfg := config(
+            *overrides,
+            f"trainer.limit_train_batches={2 if quick else steps}",
+            f"trainer.max_epochs={1 + (2 if quick else epochs)}",
+            "trainer.limit_val_batches=1",
+        )
+    )
+    step = 1e3 * cfg.data.batch_size / statistics.median(against)
+    return Row.of(what, ours, "images/s", "bare loop", against, target, f"{step:.2g} ms a step")

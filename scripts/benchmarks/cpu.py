@@ -22,7 +22,7 @@ Step = Callable[[], object]
 
 
 def measure(quick: bool) -> list[Row]:
-    width, repeats = (0.125, 1) if quick else (1.0, 7)
+    width, repeats = (0.125, 1) if quick else (1.0, 5)
     threads = torch.get_num_threads()
     plain = {"channels_last": False, "bf16": False}
     variants: dict[str, Callable[[], float]] = {

@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from benchmarks import _frame, _page
+import torch
+from benchmarks import _frame, _page, _training, cpu, gpu, growth
 from benchmarks._frame import Row, in_turn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,3 +80,56 @@ def test_one_benchmark_is_measured_and_joins_what_the_file_has(tmp_path: Path) -
     found = json.loads(output.read_text())["benchmarks"]
     assert set(found) == {"other", "startup"}
     assert found["startup"]["quick"] is True
+
+
+def test_compiling_has_paid_when_what_it_took_is_won_back() -> None:
+    assert cpu.break_even(compiling=30, before_ms=100, after_ms=60, batch=64) == pytest.approx(64 * 30 / 0.04)
+    assert cpu.break_even(compiling=30, before_ms=60, after_ms=60) == float("inf")
+
+
+def test_growth_is_held_against_the_proportional_one() -> None:
+    rows = growth.rows_of("K", (10, 100), {"10": [1e-3], "100": [11e-3]})
+    assert [(row.ours, row.against) for row in rows] == [(1, None), (pytest.approx(11), pytest.approx(10))]
+    assert rows[1].met is True
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_without_a_gpu_its_benchmark_says_so_in_a_line() -> None:
+    with pytest.raises(_frame.UnavailableError, match="no GPU"):
+        gpu.measure(quick=True)
+
+
+def test_what_is_measured_on_a_gpu_runs_on_the_cpu_too() -> None:
+    what, overrides = gpu.arguments("default", "small_cnn", 64, steps=3, epochs=1)
+    speed, waits = gpu.throughput(what, (*overrides, "trainer.accelerator=cpu"))
+    assert speed.ours > 0
+    assert speed.against is not None
+    assert (waits.ours, waits.met) == (0, True)
+
+
+def test_runs_at_once_add_up() -> None:
+    assert gpu.at_once(1, "default", "small_cnn", epochs=1) > 0
+
+
+def test_the_fast_recipe_trains_whole_batches_only() -> None:
+    cfg = _training.config("experiment=cifar10_fast")
+    assert cfg.trainer.limit_train_batches == 45_000 // cfg.data.batch_size
+    assert cfg.trainer.precision == "bf16-mixed"
+
+
+def test_the_bare_loop_learns() -> None:
+    """The rival does the same work: after four epochs its loss has fallen as a training's does."""
+    cfg = _training.config(
+        "data=digits", "trainer.accelerator=cpu", "trainer.max_epochs=4", "trainer.limit_train_batches=19"
+    )
+    loop = _training.BareLoop(cfg, torch.device("cpu"))
+    images, target = loop.data.normalize(loop.images[loop.index]), loop.target
+
+    def loss() -> float:
+        with torch.no_grad():
+            return loop.model.loss(loop.model(images), target).item()
+
+    before = loss()
+    for _ in range(4):
+        loop.epoch()
+    assert loss() < before / 2
