@@ -31,7 +31,12 @@ def test_report_of_a_sweep(command: Command, tmp_path: Path) -> None:
     assert "15 finished runs; 1 not started." in finished.out
     assert "CAMRI" in finished.out
     assert finished.out.splitlines()[-2].startswith("For cat of toy: ")
-    assert (sweep / "report" / "table.md").read_text().splitlines()[-1].startswith("For cat of toy: ")
+    table = (sweep / "report" / "table.md").read_text().splitlines()
+    assert table[0] == "15 finished runs; 1 not started."
+    assert any(
+        line.startswith("- Of 3 classes by mean validation recall of ce, the worst first: cat is ") for line in table
+    )
+    assert table[-1].startswith("For cat of toy: ")
 
 
 def test_a_report_again_reads_the_same_runs(command: Command, tmp_path: Path) -> None:

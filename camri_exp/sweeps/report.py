@@ -28,7 +28,9 @@ def write(
     drawn = [charts(one, rules, names) for one in judged]
     title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"
     files = {
-        "table.md": "\n".join([tables.markdown(judged, rules, names), *(tables.plain(v) + "\n" for v in verdicts)]),
+        "table.md": "\n".join(
+            [*about(collection), "", tables.markdown(judged, rules, names), *(tables.plain(v) + "\n" for v in verdicts)]
+        ),
         "table.csv": tables.comma_separated(judged),
         "table.tex": tables.latex(judged, rules, names),
         "report.html": page(title, about(collection), judged, drawn, collection.unfinished, rules, names),

@@ -64,7 +64,7 @@ def markdown(judged: Sequence[Judgement], protocol: Protocol, names: Mapping[str
     lines = [f"**{caption(protocol)}**", "", *markdown_table(header, rows)]
     for one in judged:
         lines += ["", f"### {plain(one.case.classes)} ({plain(one.case.data)}, {plain(one.case.model)})", ""]
-        lines += markdown_table(*details(one, names))
+        lines += [*markdown_table(*details(one, names)), "", *(f"- {plain(note)}" for note in one.notes)]
     return "\n".join(lines) + "\n"
 
 
@@ -142,7 +142,7 @@ def latex(judged: Sequence[Judgement], protocol: Protocol, names: Mapping[str, s
     classes = " & ".join(_tex(one.case.classes) for one in judged)
     body = [" & ".join(map(_tex, row)) + r" \\" for row in rows]
     return "\n".join([
-        r"\begin{table}", r"\centering", rf"\caption{{{_tex(caption(protocol))}}}",
+        r"% \usepackage{booktabs}", r"\begin{table}", r"\centering", rf"\caption{{{_tex(caption(protocol))}}}",
         rf"\begin{{tabular}}{{l{'c' * len(judged)}}}", r"\toprule", rf" & {spans} \\", rf" & {classes} \\", r"\midrule",
         *body, r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
     ])  # fmt: skip
