@@ -51,6 +51,8 @@ def recall_against_accuracy(
     if one.rival is not None:
         traces.append(_rival(one, colours, names))
     pairs = [(run.accuracy("test"), run.recall("test", s.important)) for s in one.settings for run in s.runs.values()]
+    if one.rival is not None:
+        pairs += [(one.rival.accuracy[seed], one.rival.recall[seed]) for seed in one.rival.seeds]
     layout = _layout("Recall against accuracy (test)", "accuracy", f"recall of {one.case.classes}")
     layout["xaxis"]["range"], layout["yaxis"]["range"] = (_range(values) for values in zip(*pairs, strict=True))
     level = difference(one.baseline.accuracy).mean
