@@ -38,7 +38,7 @@ def main() -> int:
 
 def measure(name: str, quick: bool, output: Path | None) -> None:
     """Run one benchmark, print its table, and put it into the file ``output``."""
-    module, begin = load(name), time.perf_counter()
+    module, begin, about = load(name), time.perf_counter(), machine()
     print(f"\n{name}: {_page.title(module)}", flush=True)
     try:
         rows = module.measure(quick)
@@ -53,7 +53,7 @@ def measure(name: str, quick: bool, output: Path | None) -> None:
             "date": time.strftime("%Y-%m-%d"),
             "quick": quick,
             "seconds": seconds,
-            "machine": machine(),
+            "machine": about,
             "rows": [row.as_dict() for row in rows],
         }
         benchmarks = known.get("benchmarks", {}) | {name: section}

@@ -19,6 +19,7 @@ comes from there. To measure on your own machine:
 
 Everything is measured beside its alternative in one process or in processes started in turn, after a warm-up of each:
 medians, and in brackets the quartiles of the ratio over the repeats (of the number itself where there is no rival).
+Where the machine had other work beside the measuring, the load average says so: ratios then mean more than the numbers.
 """
 
 
@@ -90,8 +91,9 @@ def machine_line(section: Mapping[str, Any]) -> str:
     devices = ", ".join(machine["gpus"]) or "no GPU"
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     quick = " `--quick`: these numbers mean nothing." if section["quick"] else ""
+    load = f", load average {machine['load']}" if "load" in machine else ""
     return (
         f"*{section['date']}: {machine['processor']}, {machine['cores']} cores ({machine['threads']} threads used), "
-        f"{machine['memory_gib']} GiB, {devices}; Python {machine['python']}, {packages}; "
+        f"{machine['memory_gib']} GiB, {devices}{load}; Python {machine['python']}, {packages}; "
         f"measured in {number(section['seconds'])} s.{quick}*"
     )
