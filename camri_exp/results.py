@@ -19,10 +19,16 @@ NOT_HASHED = ("logger", "sweep", "resume", "baseline", "important_class_names")
 
 
 def config_hash(cfg: DictConfig) -> str:
-    """Sixteen hex digits that two configs share exactly when their runs compute the same."""
+    """Sixteen hex digits that two configs share exactly when their runs compute the same.
+
+    Where a machine keeps its data sets (``$CAMRI_DATA``, else ``data``) makes no difference, so that a sweep goes on
+    elsewhere; a folder given as ``data.root`` does.
+    """
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     kept = {key: value for key, value in plain.items() if key not in NOT_HASHED}
+    if kept.get("data", {}).get("root") == os.environ.get("CAMRI_DATA", "data"):
+        kept["data"] = kept["data"] | {"root": "$CAMRI_DATA"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
