@@ -1,5 +1,6 @@
 """Reproduce the comparison of the CAMRI paper: cross-entropy, the ranking of classes, all losses, the report.
 
+python scripts/reproduce.py dataset=digits budget=cpu                (minutes; no download)
 python scripts/reproduce.py dataset=gtsrb budget=cpu                 (says first how many runs, and about how long)
 python scripts/reproduce.py dataset=cifar10 budget=gpu               (several runs share the GPU; extra: ray)
 python scripts/reproduce.py dataset=gtsrb budget=cpu dry_run=true    (the plan alone)
@@ -51,19 +52,20 @@ def reproduce(given: dict[str, str]) -> None:
         raise UserError(f"no study {name}.{nearest(name, STUDIES)} There are {', '.join(STUDIES)}.")
     study, folder = STUDIES[name], Path("logs") / "sweeps" / name
     workers = int(given.get("workers", os.cpu_count() or 1)) if study.shared_out else 1
-    shared = [*study.overrides, f"sweep.name={name}"]
-    if "seeds" in given:
-        shared.append(f"seed=range({given['seeds']})")
+    whole = [*study.overrides, f"sweep.name={name}"]
+    shared = [*whole, *([f"seed=range({given['seeds']})"] if "seeds" in given else [])]
     if given.get("kept") == "true":
         keep.restore(RESULTS / name, folder)
     jobs = planned(shared)
+    if study.ranks:  # by all seeds, so that the classes stay the same when the seeds left out follow
+        jobs += [job for job in planned([*whole, "loss=ce"]) if job not in jobs]
     print(table(name, jobs, folder, RESULTS / name, workers), flush=True)
     if given.get("dry_run") == "true":
         return
     if "data.root" in given:
         os.environ["CAMRI_DATA"] = given["data.root"]  # not an override: where pictures lie is no part of a setting
     if study.ranks:
-        sweep([*shared, "loss=ce"], workers)
+        sweep([*whole, "loss=ce"], workers)
     sweep([*shared, f"baseline={folder}"] if study.ranks else shared, workers)
     command("report", f"sweep={folder}")
     keep.keep(folder, RESULTS / name, study=name)

@@ -55,7 +55,7 @@ def section(folder: Path, names: Mapping[str, str]) -> str:
         f"`python scripts/reproduce.py dataset={dataset} budget={budget}`: {about['hours']} hours of training on "
         f"{', '.join(about['hardware'])}, torch {about['torch']}, commit {about['commit']}, {about['date']}.",
         *([reading.read_text(encoding="utf-8").strip()] if reading.is_file() else []),
-        "### Beside the paper",
+        "### In the paper's layout",
         beside_paper(judged, ranks, dataset, names),
         *(detail(one, ranks[one.case.important], names) + figures(folder, places[one.case]) for one in judged),
         "### Had the settings been chosen on the test split, as in the paper",
@@ -75,7 +75,7 @@ def rank_of(one: Judgement, runs: Sequence[Run]) -> str:
 def beside_paper(
     judged: Sequence[Judgement], ranks: Mapping[tuple[int, ...], str], dataset: str, names: Mapping[str, str]
 ) -> str:
-    """The layout of the paper's Table 1: recall (accuracy), ours and the paper's for the class of the same rank."""
+    """Recall (accuracy), ours and, where the paper has the data set, its printed numbers for the class of that rank."""
     with open(HERE / "paper.csv", encoding="utf-8") as file:
         printed = {
             (line["rank"], line["method"]): f"{line['recall']} ({line['accuracy']})"
@@ -86,13 +86,13 @@ def beside_paper(
     columns = [ranks[one.case.important] for one in judged]
     head = [""]
     for title, rank in zip(header[1:], columns, strict=True):
-        head += [f"{rank}: {title.partition(': ')[2]}", f"paper, {rank}"]
+        head += [f"{rank}: {title.partition(': ')[2]}", *([f"paper, {rank}"] if printed else [])]
     methods = {tables.display(row.method, names): row.method for one in judged for row in one.rows}
     body = []
     for row in rows:
         cells = [row[0]]
         for ours, rank in zip(row[1:], columns, strict=True):
-            cells += [ours, printed.get((rank, methods[row[0]]), tables.NOTHING)]
+            cells += [ours, *([printed.get((rank, methods[row[0]]), tables.NOTHING)] if printed else [])]
         body.append(cells)
     return "\n".join(tables.markdown_table(head, body))
 

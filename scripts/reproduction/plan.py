@@ -31,6 +31,7 @@ def _gpu(dataset: str) -> Study:
 
 
 STUDIES = {
+    "digits_cpu": Study(("experiment=digits_quick",), ranks=False, shared_out=True),
     "gtsrb_cpu": Study(("experiment=gtsrb_cpu_table1",), ranks=True, shared_out=True),
     "cifar10_cpu": Study(("experiment=cifar10_cpu_table1",), ranks=False, shared_out=True),
     "gtsrb_gpu": _gpu("gtsrb"),

@@ -16,6 +16,7 @@ from camri_exp.metrics import threshold
 from camri_exp.sweeps import tables
 from camri_exp.sweeps.collect import collect
 from camri_exp.sweeps.protocol import Protocol, judge
+from camri_exp.sweeps.verdict import verdict
 from tests.sweeps.generate import write_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,3 +104,9 @@ def test_the_results_page_is_what_the_kept_runs_say() -> None:
     results = ROOT / "docs" / "results"
     assert list(results.glob("*/study.json")), "docs/results holds no study"
     assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == page.text(results)
+
+
+def test_the_readme_quotes_what_the_kept_runs_say() -> None:
+    (judged,) = judge(collect([ROOT / "docs" / "results" / "digits_cpu"]).runs, Protocol())
+    quote = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace("\n> ", " ").split())
+    assert verdict(judged) in quote
