@@ -7,7 +7,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -129,27 +128,20 @@ def seconds(function: Callable[[], Any], calls: int = 1) -> Callable[[], float]:
 
 @dataclass(frozen=True)
 class Process:
-    """A process that ended: seconds from its start to its end, its peak memory, and what it printed."""
+    """A process that ended: seconds from its start to its end, and what it printed."""
 
     seconds: float
-    peak_mib: float
     out: str
 
 
-def process(*arguments: str, **environment: str) -> Process:
-    """Run this Python with ``arguments``. It may end with an error message, as a user's mistake does, but not crash."""
+def process(*arguments: str, code: int = 0, **environment: str) -> Process:
+    """Run this Python with ``arguments`` to its end, which must be exit code ``code``."""
     begin = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        started = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=err, env=os.environ | environment)
-        _, status, usage = os.wait4(started.pid, 0)
-        seconds = time.perf_counter() - begin
-        started.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        printed, complaint = out.read(), err.read()
-    if "Traceback" in complaint or started.returncode < 0:
-        raise RuntimeError(complaint)
-    return Process(seconds, usage.ru_maxrss / (1024 if sys.platform == "linux" else 2**20), printed)
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=os.environ | environment)
+    seconds = time.perf_counter() - begin
+    if done.returncode != code:
+        raise RuntimeError(f"{' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return Process(seconds, done.stdout)
 
 
 def names() -> list[str]:

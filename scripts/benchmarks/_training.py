@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from benchmarks._frame import Row
+from benchmarks._page import number
 from camri_exp import build
 from camri_exp.callbacks import EpochBar, Predictions, ReseedEachEpoch
 from camri_exp.classifier import Classifier
@@ -61,10 +62,10 @@ class BareLoop:
         """Train; images a second."""
         order = torch.randperm(len(self.index), device=self.index.device)
         begin, count = time.perf_counter(), 0
-        for number in range(self.steps):
-            chosen = self.index[order[number * self.batch_size : (number + 1) * self.batch_size]]
-            images = self.data.normalize(self.data.augmentation(self.images[chosen]))
-            loss = self.step(images, self.target[order[number * self.batch_size : (number + 1) * self.batch_size]])
+        for start in range(0, self.steps * self.batch_size, self.batch_size):
+            places = order[start : start + self.batch_size]
+            images = self.data.normalize(self.data.augmentation(self.images[self.index[places]]))
+            loss = self.step(images, self.target[places])
             count += len(images)
         loss.item()  # waits for the device
         return count / (time.perf_counter() - begin)
@@ -144,4 +145,4 @@ def beside_bare_loop(what: str, target: str, epochs: int, steps: int, overrides:
         )
     )
     step = 1e3 * cfg.data.batch_size / statistics.median(against)
-    return Row.of(what, ours, "images/s", "bare loop", against, target, f"{step:.2g} ms a step")
+    return Row.of(what, ours, "images/s", "bare loop", against, target, f"{number(step)} ms a step")

@@ -5,7 +5,8 @@ A training step of `camri_cnn` on batches of 64 random pictures of 32 pixels, ag
 bf16 (`trainer.precision=bf16-mixed`) pays where the processor has instructions for it (AVX-512 BF16 or AMX, as here;
 `lscpu` tells), and is what the `_cpu` experiments choose; elsewhere it is slower than float32, hence not the default.
 One run uses all cores best by threads as long as its steps are large; many small runs are faster side by side on one
-thread each (`OMP_NUM_THREADS=1`). Compiling pays when the run is longer than its break-even.
+thread each (`OMP_NUM_THREADS=1`). Compiling pays in runs longer than its break-even; where a
+compiled step is no faster, it never does, and no break-even is shown.
 """
 
 import time

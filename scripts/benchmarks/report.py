@@ -13,6 +13,12 @@ from typing import Any
 from benchmarks._frame import Process, Row, process
 
 SETTINGS = 40
+CHILD = """
+import runpy, sys
+sys.argv[0] = "camri_exp.report"
+runpy.run_module("camri_exp.report", run_name="__main__")
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+"""  # a parent cannot ask for it: a child's peak, as the system counts it, begins with its parent's size
 
 
 def measure(quick: bool) -> list[Row]:
@@ -24,7 +30,7 @@ def measure(quick: bool) -> list[Row]:
     return [
         Row.of(runs, [large.seconds], "s", f"{settings * few:,} runs", [small.seconds], "ours <= 20"),
         Row.of(
-            f"peak memory, {runs}", [large.peak_mib], "MiB", f"{settings * few:,} runs", [small.peak_mib],
+            f"peak memory, {runs}", [_peak_mib(large)], "MiB", f"{settings * few:,} runs", [_peak_mib(small)],
             "ratio <= 1.25",
         ),
     ]  # fmt: skip
@@ -44,7 +50,11 @@ def _reported(sweep: Path, originals: list[Path], settings: int, seeds: int) -> 
         result = json.loads((original / "result.json").read_text())
         for seed in range(seeds):
             _copy(original, sweep / f"{number}+{seed}", result, number, seed)
-    return process("-m", "camri_exp.report", f"sweep={sweep}")
+    return process("-c", CHILD, f"sweep={sweep}")
+
+
+def _peak_mib(done: Process) -> float:
+    return int(done.out.splitlines()[-1]) / 1024
 
 
 def _copy(original: Path, run: Path, result: dict[str, Any], number: int, seed: int) -> None:
@@ -53,9 +63,6 @@ def _copy(original: Path, run: Path, result: dict[str, Any], number: int, seed: 
     for name in ("config.yaml", "predictions.npz"):
         os.link(original / name, run / name)
     parameters = result["loss_parameters"] | ({"margin": number / 100} if number else {})
-    shifted = {
-        split: result[split] | {"accuracy": result[split]["accuracy"] - (7 * seed + number) % 50 / 1000}
-        for split in ("val", "test")
-    }
+    shifted = {split: result[split] | {"accuracy": 0.95 + (7 * seed + number) % 50 / 1000} for split in ("val", "test")}
     unique = {"seed": seed, "setting": f"{number}", "config_hash": f"{number}+{seed}", "loss_parameters": parameters}
     (run / "result.json").write_text(json.dumps(result | unique | shifted))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from benchmarks._frame import Row, in_turn, process
 
-COMMANDS = {
-    "`python -m camri_exp.train --help`": ("--help",),
-    "`python -m camri_exp.train --cfg job`": ("--cfg", "job"),
-    "a wrong key, `loss.margim=0.2`": ("loss.margim=0.2",),
-    "a wrong option, `loss=camry`": ("loss=camry",),
+COMMANDS = {  # what: exit code, arguments
+    "`python -m camri_exp.train --help`": (0, ("--help",)),
+    "`python -m camri_exp.train --cfg job`": (0, ("--cfg", "job")),
+    "a wrong key, `loss.margim=0.2`": (1, ("loss.margim=0.2",)),
+    "a wrong option, `loss=camry`": (1, ("loss=camry",)),
 }
 STARTS = {
     "digits run to its first step, `logger=none`": ("ratio <= 1.25", ("logger=none",)),
@@ -28,7 +28,7 @@ def measure(quick: bool) -> list[Row]:
     commands = in_turn(
         repeats,
         torch=lambda: process("-c", "import torch").seconds,
-        **{what: _train(*arguments) for what, arguments in COMMANDS.items()},
+        **{what: _train(*arguments, code=code) for what, (code, arguments) in COMMANDS.items()},
     )
     rows = [Row.of(what, commands[what], "s", "`import torch`", commands["torch"], "ours <= 1.5") for what in COMMANDS]
     if quick:
@@ -47,6 +47,6 @@ def measure(quick: bool) -> list[Row]:
     return rows
 
 
-def _train(*arguments: str) -> Callable[[], float]:
+def _train(*arguments: str, code: int = 0) -> Callable[[], float]:
     here = str(Path(__file__).resolve().parents[1])
-    return lambda: process("-m", "camri_exp.train", *arguments, PYTHONPATH=here, WANDB_SILENT="true").seconds
+    return lambda: process("-m", "camri_exp.train", *arguments, code=code, PYTHONPATH=here, WANDB_SILENT="true").seconds
