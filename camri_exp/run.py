@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from camri_exp import build
@@ -67,6 +67,7 @@ def _fit_and_test(cfg: DictConfig, run_dir: Path, data: Any, model: Classifier, 
         own.append(EpochBar())
     trainer = build.trainer(cfg, run_dir, own + build.callbacks(cfg, run_dir), tellers)
     _check_freezing(cfg, trainer)
+    _check_choice(cfg, trainer)
 
     last = run_dir / "checkpoints" / "last.ckpt"
     resumed = cfg.resume is not None and last.is_file()
@@ -76,7 +77,7 @@ def _fit_and_test(cfg: DictConfig, run_dir: Path, data: Any, model: Classifier, 
 
     chosen = last.with_name(f"{cfg.test_checkpoint}.ckpt")
     if not chosen.is_file():
-        raise UserError(f"test_checkpoint={cfg.test_checkpoint}: the run wrote no {chosen.name}. Give best or last.")
+        raise UserError(f"test_checkpoint={cfg.test_checkpoint}: the run ended before it wrote {chosen.name}.")
     epochs = trainer.current_epoch
     for evaluate in (trainer.validate, trainer.test):
         evaluate(model, datamodule=data, ckpt_path=str(chosen), verbose=False, weights_only=True)
@@ -100,6 +101,19 @@ def _check_freezing(cfg: DictConfig, trainer: pl.Trainer) -> None:
         raise UserError(
             f"model.freeze_epochs={cfg.model.freeze_epochs} under DDP leaves parameters without gradients. "
             "Give trainer.strategy=ddp_find_unused_parameters_true as well."
+        )
+
+
+def _check_choice(cfg: DictConfig, trainer: pl.Trainer) -> None:
+    """Before the training rather than after it: will there be a checkpoint to test?"""
+    names = [callback.filename for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
+    if cfg.test_checkpoint not in names:
+        raise UserError(f"test_checkpoint={cfg.test_checkpoint}: expected one of {', '.join(map(str, names))}.")
+    every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
+    if every is not None and epochs is not None and every > epochs:
+        raise UserError(
+            f"trainer.check_val_every_n_epoch={every} of trainer.max_epochs={epochs} epochs never validates. "
+            f"Give at most {epochs}."
         )
 
 

@@ -26,7 +26,8 @@ from .conftest import Command
         ("head=linear", "works on cosine scores, but LinearHead gives logits scores."),
         ("loss.scale=-1", "loss=camri: "),
         ("trainer.accelerator=gpu", "trainer: No supported gpu backend found!"),
-        ("test_checkpoint=middle", "the run wrote no middle.ckpt. Give best or last."),
+        ("trainer.check_val_every_n_epoch=5", "of trainer.max_epochs=1 epochs never validates. Give at most 1."),
+        ("test_checkpoint=middle", "test_checkpoint=middle: expected one of best, last."),
         ("resume=nowhere", "there is no run to resume (no config.yaml). Give the folder of a run."),
     ],
 )

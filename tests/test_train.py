@@ -185,6 +185,7 @@ def test_every_experiment_runs_for_one_batch(train: Command, tmp_path: Path, exp
         "trainer.limit_train_batches=1",
         "trainer.limit_val_batches=2",
         "trainer.limit_test_batches=2",
+        "trainer.check_val_every_n_epoch=1",
         "trainer.devices=1",
         "model.pretrained=false",
         "model.compile=false",

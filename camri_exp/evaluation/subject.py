@@ -100,7 +100,7 @@ def stored(arrays: Mapping[str, Array], split: str) -> Answers:
 def _loss_probabilities(
     run: Path, result: Mapping[str, Any], trained: Mapping[str, Any] | None
 ) -> tuple[Callable[[Array], Array] | None, list[str]]:
-    """How the run's loss makes probabilities of scores."""
+    """How the run's loss makes probabilities of scores. A config that would run code is refused, not noted."""
     if not (run / "config.yaml").is_file():
         return None, ["No calibration: the run has no config.yaml that says how scores become probabilities."]
     context: dict[str, Any] = {
@@ -109,8 +109,9 @@ def _loss_probabilities(
     }
     if trained is not None:
         context["class_counts"] = trained["camri_exp"]["class_counts"]
+    cfg = checkpoint.read_config(run)
     try:
-        loss = build.part(checkpoint.read_config(run).loss, "loss", **context)
+        loss = build.part(cfg.loss, "loss", **context)
     except UserError as error:
         return None, [f"No calibration: {error}"]
     return lambda scores: loss.probabilities(torch.from_numpy(scores)).numpy(), []
