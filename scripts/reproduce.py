@@ -6,6 +6,7 @@ python scripts/reproduce.py dataset=cifar10 budget=gpu               (several ru
 python scripts/reproduce.py dataset=gtsrb budget=cpu dry_run=true    (the plan alone)
 python scripts/reproduce.py dataset=gtsrb budget=cpu seeds=3         (fewer seeds; the rest can follow)
 python scripts/reproduce.py dataset=gtsrb budget=cpu kept=true       (docs/results counts as done: only what it lacks)
+python scripts/reproduce.py dataset=gtsrb budget=cpu train=false     (keep and tell what is finished, train nothing)
 python scripts/reproduce.py page=true                                (docs/results.md again, from docs/results alone)
 
 The same command again goes on where it was stopped. Pictures are read from $CAMRI_DATA, or from data.root=DIR. What the
@@ -23,7 +24,7 @@ from reproduction.plan import STUDIES, planned, table
 from camri_exp.cli import fail
 from camri_exp.errors import UserError, nearest
 
-KEYS = ("dataset", "budget", "seeds", "workers", "data.root", "dry_run", "kept", "page")
+KEYS = ("dataset", "budget", "seeds", "workers", "data.root", "dry_run", "kept", "train", "page")
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 
@@ -64,11 +65,12 @@ def reproduce(given: dict[str, str]) -> None:
         return
     if "data.root" in given:
         os.environ["CAMRI_DATA"] = given["data.root"]  # not an override: where pictures lie is no part of a setting
-    if study.ranks:
-        sweep([*whole, "loss=ce"], workers)
-    sweep([*shared, f"baseline={folder}"] if study.ranks else shared, workers)
+    if given.get("train") != "false":
+        if study.ranks:
+            sweep([*whole, "loss=ce"], workers)
+        sweep([*shared, f"baseline={folder}"] if study.ranks else shared, workers)
     command("report", f"sweep={folder}")
-    keep.keep(folder, RESULTS / name, study=name)
+    keep.keep(folder, RESULTS / name, study=name, planned=len(planned(whole)))
 
 
 def sweep(overrides: list[str], workers: int) -> None:

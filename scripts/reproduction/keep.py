@@ -18,8 +18,11 @@ Array = npt.NDArray[Any]
 FIGURES = ("recall_accuracy", "margin_scale_camri", "angle_variance")
 
 
-def keep(sweep: Path, kept: Path, study: str, baseline: str = "ce") -> None:
-    """Copy each run's ``result.json``, and the baseline's predictions as far as threshold moving needs them."""
+def keep(sweep: Path, kept: Path, study: str, planned: int, baseline: str = "ce") -> None:
+    """Copy each run's ``result.json``, and the baseline's predictions as far as threshold moving needs them.
+
+    ``planned`` is the number of runs of the whole study, of which the sweep may have a part.
+    """
     runs = collect([sweep]).runs
     important = sorted({k for run in runs if not run.class_free for k in run.important})
     for run in runs:
@@ -32,7 +35,7 @@ def keep(sweep: Path, kept: Path, study: str, baseline: str = "ce") -> None:
     for name in FIGURES:
         for path in (sweep / "report" / "figures").glob(f"*_{name}.png"):
             shutil.copy(path, kept / "figures")
-    write_json(kept / "study.json", _about(runs, study))
+    write_json(kept / "study.json", _about(runs, study, planned))
 
 
 def restore(kept: Path, sweep: Path) -> None:
@@ -63,7 +66,7 @@ def trimmed(scores: Array, classes: Sequence[int]) -> Array:
     return np.where(kept, scores, scores.min() - 1).astype(np.float32)
 
 
-def _about(runs: Sequence[Run], study: str) -> dict[str, Any]:
+def _about(runs: Sequence[Run], study: str, planned: int) -> dict[str, Any]:
     results = [read_result(run.folder) for run in runs]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     return {
@@ -73,5 +76,6 @@ def _about(runs: Sequence[Run], study: str) -> dict[str, Any]:
         "torch": torch.__version__,
         "hardware": sorted({result["hardware"] for result in results}),
         "runs": len(runs),
+        "planned": planned,
         "hours": round(sum(result["fit_seconds"] for result in results) / 3600, 2),
     }

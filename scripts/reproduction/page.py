@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -51,7 +52,7 @@ def section(folder: Path, names: Mapping[str, str]) -> str:
     judged = sorted(judged, key=lambda one: (ranks[one.case.important] == "median", ranks[one.case.important]))
     reading = folder / "reading.md"
     parts = [
-        f"## {about['study']}: {about['runs']} runs",
+        f"## {about['study']}: {runs_of(about)}",
         f"`python scripts/reproduce.py dataset={dataset} budget={budget}`: {about['hours']} hours of training on "
         f"{', '.join(about['hardware'])}, torch {about['torch']}, commit {about['commit']}, {about['date']}.",
         *([reading.read_text(encoding="utf-8").strip()] if reading.is_file() else []),
@@ -62,6 +63,13 @@ def section(folder: Path, names: Mapping[str, str]) -> str:
         *(optimism(one, other) for one, other in zip(judged, _on_test(runs, judged), strict=True)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def runs_of(about: Mapping[str, Any]) -> str:
+    missing = about["planned"] - about["runs"]
+    if not missing:
+        return f"{about['runs']} runs"
+    return f"{about['runs']} of {about['planned']} runs, {missing} still to be made"
 
 
 def rank_of(one: Judgement, runs: Sequence[Run]) -> str:

@@ -30,7 +30,7 @@ def kept(tmp_path: Path) -> Path:
     for run in (tmp_path / "sweep").iterdir():
         result = json.loads((run / "result.json").read_text())
         (run / "result.json").write_text(json.dumps(result | {"hardware": "an abacus", "fit_seconds": 36.0}))
-    keep.keep(tmp_path / "sweep", tmp_path / "results" / "gtsrb_cpu", study="gtsrb_cpu")
+    keep.keep(tmp_path / "sweep", tmp_path / "results" / "gtsrb_cpu", study="gtsrb_cpu", planned=210)
     return tmp_path / "results" / "gtsrb_cpu"
 
 
@@ -55,7 +55,8 @@ def test_the_page_shows_the_tables_beside_the_papers_numbers(kept: Path) -> None
         for line in tables.markdown_table(*tables.details(one, {"camri": "CAMRI", "ce": "CE"})):
             assert line in text
     assert "36 hours" not in text
-    assert f"{len(collect([kept]).runs)} runs" in text
+    runs = len(collect([kept]).runs)
+    assert f"{runs} of 210 runs, {210 - runs} still to be made" in text
     assert "an abacus" in text
     beside = page.beside_paper(judged, {(0,): "worst1", (2,): "median"}, "gtsrb", {"camri": "CAMRI"})
     (camri,) = [line for line in beside.splitlines() if line.startswith("| CAMRI")]
