@@ -31,7 +31,7 @@ def part(node: DictConfig, where: str, **context: Any) -> Any:
     """
     settings = {str(key): _plain(value) for key, value in node.items() if key not in LABELS}
     target = _target(settings.pop("_target_"), where)
-    names = inspect.signature(target).parameters
+    names = _parameters(target)
     extra = {key: value for key, value in context.items() if key in names and settings.get(key) is None}
     # Only nested nodes go through Hydra: it would copy the objects in `extra`.
     arguments: dict[str, Any] = instantiate(
@@ -41,6 +41,17 @@ def part(node: DictConfig, where: str, **context: Any) -> Any:
         return target(**arguments, **extra)
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _parameters(target: Any) -> set[str]:
+    """Names that a call takes; where a class passes on the ``**rest``, those of the class above it as well."""
+    names: set[str] = set()
+    for one in inspect.getmro(target) if inspect.isclass(target) else (target,):
+        parameters = inspect.signature(one).parameters
+        names |= set(parameters)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            break
+    return names
 
 
 def _plain(value: Any) -> Any:
@@ -64,6 +75,10 @@ def classifier(cfg: DictConfig, data: Any, important_class: list[int]) -> Classi
     """Backbone, head and loss for ``data``, which has class_names, class_counts, channels, image_size, mean and std."""
     model: dict[str, Any] = {str(key): value for key, value in cfg.model.items()}
     freeze_epochs, channels_last, compiled = (model.pop(key) for key in ("freeze_epochs", "channels_last", "compile"))
+    if freeze_epochs < 0:
+        raise UserError(f"model.freeze_epochs={freeze_epochs}: expected 0 or a number of epochs.")
+    if unknown := set(model) - set(inspect.signature(backbones.create).parameters):
+        raise UserError(f"model.{min(unknown)}: no backbone has such an option. Leave it out.")
     backbone, features = backbones.create(channels=data.channels, image_size=data.image_size, **model)
     head = part(cfg.head, "head", in_features=features, num_classes=len(data.class_names))
     loss = part(
@@ -141,8 +156,17 @@ def tellers(cfg: DictConfig, run_dir: Path, important_class_names: Sequence[str]
 
 
 def callbacks(cfg: DictConfig, run_dir: Path) -> list[Callback]:
-    """The callbacks of the callbacks group; checkpoints go into the run's folder."""
-    return [part(node, "callbacks", dirpath=str(run_dir / "checkpoints")) for node in cfg.callbacks.values() if node]
+    """The callbacks of the callbacks group; checkpoints go into the run's folder.
+
+    What monitors nothing is saved after every epoch; Lightning would wait for the next validation.
+    """
+    context: dict[str, Any] = {"dirpath": str(run_dir / "checkpoints")}
+    each_epoch = {"save_on_train_epoch_end": True}
+    return [
+        part(node, "callbacks", **context, **({} if node.get("monitor") else each_epoch))
+        for node in cfg.callbacks.values()
+        if node
+    ]
 
 
 def trainer(cfg: DictConfig, run_dir: Path, callbacks: list[Callback], tellers: list[Any]) -> pl.Trainer:
