@@ -24,6 +24,9 @@ class Augmentation:
         shift: move by up to this share of the size, between pixels too; the edges are repeated.
         brightness: multiply by 1 +- this share.
         contrast: multiply the distance to the image's mean by 1 +- this share.
+
+    Raises:
+        ValueError: a share that is not in [0, 1), or negative degrees.
     """
 
     flip: bool = False
@@ -33,6 +36,14 @@ class Augmentation:
     shift: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("crop", "scale", "shift", "brightness", "contrast"):
+            share = getattr(self, name)
+            if not 0 <= share < 1:
+                raise ValueError(f"augmentation.{name}={share}; expected a share from 0 to below 1, not pixels")
+        if self.degrees < 0:
+            raise ValueError(f"augmentation.degrees={self.degrees}; expected at least 0")
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 (N, C, H, W) to uint8 or float32 of the same shape, in 0..255."""

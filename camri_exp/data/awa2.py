@@ -32,10 +32,8 @@ class AwA2DataModule(ImageDataModule):
         self.folder, self.on_error = Path(root) / FOLDER, on_error
 
     def prepare_data(self) -> None:
-        if ARCHIVE.is_unpacked(self.folder.parent, f"{FOLDER}/JPEGImages"):
-            return
         try:
-            fetch_and_unpack([ARCHIVE], self.folder.parent)
+            fetch_and_unpack({f"{FOLDER}/JPEGImages": ARCHIVE}, self.folder.parent)
         except UserError as error:
             raise UserError(
                 f"AwA2 is not in {self.folder}, and {error}. To place it by hand, unpack {ARCHIVE.url} (13 GB) in "

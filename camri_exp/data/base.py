@@ -14,6 +14,7 @@ from camri_exp.data import imbalance
 from camri_exp.data.augment import Augmentation
 from camri_exp.data.batches import Batches
 from camri_exp.data.images import Split
+from camri_exp.data.imbalance import check as check_imbalance
 from camri_exp.errors import UserError
 
 
@@ -55,6 +56,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             raise ValueError(f"device={device}; expected auto or cpu")
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}; expected at least 1")
+        if imbalance is not None:
+            check_imbalance(imbalance)
         self.root, self.batch_size, self.image_size, self.seed = root, batch_size, image_size, seed
         self.augmentation = Augmentation(**augmentation or {}) if augment else Augmentation()
         self.imbalance, self.device, self.cache_dir = imbalance, device, cache_dir

@@ -13,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +37,8 @@ class Source:
     """What a cache is made of.
 
     Attributes:
-        files: their names, sizes and times are the fingerprint, together with ``facts``.
-        facts: whatever else the pixels and labels follow from.
+        files: their sizes and times are the fingerprint, together with ``facts``.
+        facts: whatever else the pixels and labels follow from, the files' names among it.
         shape: of all pixels, (N, C, H, W).
         read: the labels (N,), the names, and the pictures one by one: (C, H, W) uint8, or None for a broken file.
     """
@@ -74,9 +75,11 @@ def cached(source: Source, cache_dir: str | None, beside: Path, on_error: str = 
     if on_error not in ("stop", "skip"):
         raise UserError(f"data.on_error={on_error}; expected stop or skip.")
     parent = _cache_folder(cache_dir, beside)
-    folder = parent / _fingerprint(source)
+    # Beside the pictures the cache moves with them, however their folder is spelled; elsewhere the folder tells whose.
+    place = "" if parent.parent == beside else os.path.realpath(beside)
+    folder = parent / _fingerprint(source, place)
     if (images := _open(folder, source.shape)) is None:
-        with FileLock(parent / f"{folder.name}.lock"):
+        with _locked(parent / f"{folder.name}.lock"):
             if (images := _open(folder, source.shape)) is None:  # else another process built it while this one waited
                 _build(folder, source)
                 images = _open(folder, source.shape)
@@ -90,14 +93,14 @@ def cached(source: Source, cache_dir: str | None, beside: Path, on_error: str = 
     return images
 
 
-def _fingerprint(source: Source) -> str:
-    digest = hashlib.sha256(f"{VERSION} {source.shape} {source.facts}".encode())
+def _fingerprint(source: Source, place: str) -> str:
+    digest = hashlib.sha256(f"{VERSION} {source.shape} {source.facts} {place}".encode())
     for path in source.files:
         try:
             status = os.stat(path)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-        digest.update(f"\n{path}\0{status.st_size}\0{status.st_mtime_ns}".encode())
+        digest.update(f"\n{status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()[:20]
 
 
@@ -119,7 +122,7 @@ def _open(folder: Path, shape: tuple[int, ...]) -> Images | None:
     file = folder / "pixels"
     try:
         facts = json.loads((folder / "facts.json").read_text())
-        if file.stat().st_size != int(np.prod(shape)) or facts["checksum"] != _checksum(file):
+        if file.stat().st_size != int(np.prod(shape)) or facts["checksum"] != _checksum(folder):
             return None
         # Read-only: Linux refuses a copy-on-write mapping that is larger than the machine's memory.
         mapped = np.memmap(file, np.uint8, "r", shape=shape)
@@ -128,20 +131,37 @@ def _open(folder: Path, shape: tuple[int, ...]) -> Images | None:
             pixels = torch.from_numpy(mapped)
         target, statistics = np.load(folder / "target.npy"), np.load(folder / "moments.npy")
         return Images(pixels, target, facts["names"], statistics, broken=facts["broken"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _checksum(path: Path) -> int:
-    """Of the whole file where it is small, else of evenly spread samples."""
+def _checksum(folder: Path) -> int:
+    """Of labels, moments and pixels, of these where they are large evenly spread samples."""
+    path, value = folder / "pixels", 0
+    for small in ("target.npy", "moments.npy"):
+        value = zlib.crc32((folder / small).read_bytes(), value)
     blocks = -(-path.stat().st_size // SAMPLE_BYTES)
     spread = {round(i * (blocks - 1) / (SAMPLES - 1)) for i in range(SAMPLES)}
-    value = 0
     with open(path, "rb") as file:
         for block in sorted(spread) if blocks > SAMPLES else range(blocks):
             file.seek(block * SAMPLE_BYTES)
             value = zlib.crc32(file.read(SAMPLE_BYTES), value)
     return value
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be locked: {error.strerror or error}. Give another folder: data.cache_dir=DIR"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _build(folder: Path, source: Source) -> None:
@@ -154,14 +174,14 @@ def _build(folder: Path, source: Source) -> None:
         statistics, broken = _write_pixels(temporary / "pixels", pictures, source.shape)
         np.save(temporary / "target.npy", target)
         np.save(temporary / "moments.npy", statistics)
-        facts = {"names": list(names), "broken": broken, "checksum": _checksum(temporary / "pixels")}
+        facts = {"names": list(names), "broken": broken, "checksum": _checksum(temporary)}
         (temporary / "facts.json").write_text(json.dumps(facts))
         shutil.rmtree(folder, ignore_errors=True)  # a damaged one
         temporary.rename(folder)
     except OSError as error:
         raise UserError(
             f"the decoded pictures ({np.prod(source.shape) / 2**20:.0f} MiB) cannot be written to {folder.parent}: "
-            f"{error.strerror}. Make room, or give another folder: data.cache_dir=DIR"
+            f"{error.strerror or error}. Make room, or give another folder: data.cache_dir=DIR"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -181,6 +201,8 @@ def _write_pixels(
                 pixels = np.zeros(shape[1:], np.uint8)
             statistics[index] = moments(pixels[None])[0]
             file.write(pixels.data)
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut could leave the new name and not the pixels
     return statistics, broken
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import Source, cached
+from camri_exp.data.download import alone
 from camri_exp.data.images import Split
 from camri_exp.data.split import hold_out
 from camri_exp.errors import UserError
@@ -34,9 +35,14 @@ class CIFAR10DataModule(ImageDataModule):
         self.folder = Path(root) / "cifar-10-batches-py"
 
     def prepare_data(self) -> None:
-        if all((self.folder / name).is_file() for name in FILES):
+        if self._is_there():
             return  # torchvision would read and hash everything again; the first reading checks it
-        self._torchvision(train=True, download=True)
+        with alone(self.folder.parent):
+            if not self._is_there():  # else another process downloaded it while this one waited
+                self._torchvision(train=True, download=True)
+
+    def _is_there(self) -> bool:
+        return all((self.folder / name).is_file() for name in FILES)
 
     def load(self) -> dict[str, Split]:
         source = Source([self.folder / name for name in FILES], "cifar10", (TRAINING + TEST, 3, 32, 32), self._read)

@@ -9,8 +9,8 @@ from PIL import Image, ImageOps
 
 VERSION = 1  # raised whenever the pixels that come out change, so that no old cache is taken for a new one
 MODES = {1: "L", 3: "RGB"}
-# What Pillow raises for files that are no whole pictures, or absurdly large ones.
-BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
+# What Pillow raises for files that are no whole pictures, or absurdly large ones; RuntimeError comes from AVIF and DDS.
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, struct.error, Image.DecompressionBombError)
 
 
 def decode_image(path: str | Path, image_size: int, channels: int) -> npt.NDArray[np.uint8]:

@@ -1,5 +1,7 @@
 """scikit-learn's digits: 1,797 real handwritten digits of 8 x 8 pixels, part of the library."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -13,6 +15,11 @@ class DigitsDataModule(ImageDataModule):
 
     The split is fixed, so that runs of different seeds are tested on the same images.
     """
+
+    def __init__(self, image_size: int = 8, **rest: Any) -> None:
+        super().__init__(image_size=image_size, **rest)
+        if image_size != 8:
+            raise ValueError(f"image_size={image_size}; the digits are 8 pixels wide and high")
 
     def load(self) -> dict[str, Split]:
         digits = load_digits()

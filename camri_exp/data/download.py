@@ -1,12 +1,17 @@
 """Archives from the net: resumed where they broke off, checked, and unpacked nowhere but into their folder."""
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
 from tqdm import tqdm
 
 from camri_exp.errors import UserError
@@ -30,23 +35,53 @@ class Archive:
         return (folder / place).exists() and not (folder / self.name).exists()
 
 
-def fetch_and_unpack(archives: list[Archive], folder: Path) -> None:
+def fetch_and_unpack(parts: Mapping[str, Archive], folder: Path) -> None:
     """Download what is not there yet, check it, unpack it into ``folder``, and remove the archive.
+
+    Processes that start together (the jobs of a sweep, the ranks of DDP) wait for the first, and find its work done.
+
+    Args:
+        parts: of each archive the place below ``folder`` that it unpacks to.
 
     Raises:
         UserError: no network, a damaged download, a full disk, or a zip whose paths climb out of ``folder``.
     """
-    for archive in archives:
-        path = folder / archive.name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _download(archive, path)
-            _check(archive, path)
-            unpack(path, folder)
-        except (OSError, zipfile.BadZipFile) as error:  # urllib's errors are OSErrors
-            reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-            raise UserError(f"downloading {archive.url} failed: {reason}") from error
-        path.unlink()
+    if all(archive.is_unpacked(folder, place) for place, archive in parts.items()):
+        return  # the folder need not be one that can be written
+    with alone(folder):
+        for place, archive in parts.items():
+            if not archive.is_unpacked(folder, place):
+                _fetch(archive, folder)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make ``folder``, and keep other processes from downloading into it meanwhile."""
+    lock = FileLock(folder / ".download.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fetch(archive: Archive, folder: Path) -> None:
+    path = folder / archive.name
+    try:
+        _download(archive, path)
+        _check(archive, path)
+        unpack(path, folder)
+    except (zipfile.BadZipFile, zlib.error) as error:
+        path.unlink()  # kept, it would be met again at every start
+        raise UserError(f"downloading {archive.url} failed: {error}. It was removed; start again.") from error
+    except (OSError, http.client.HTTPException) as error:  # urllib's errors are OSErrors
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise UserError(f"downloading {archive.url} failed: {reason}") from error
+    path.unlink()
 
 
 def unpack(path: Path, folder: Path) -> None:

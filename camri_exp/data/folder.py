@@ -2,8 +2,9 @@
 
 import csv
 import os
+import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ class FolderDataModule(ImageDataModule):
     - a folder with such folders in ``train/``, ``val/`` and ``test/``;
     - a CSV file with the columns ``path`` (from the CSV's folder), ``label``, and if wished ``split``.
 
-    Where no split is given, or no ``val`` or ``test``, the picture's path decides: with f = the first 8 bytes of its
+    Where no split is given, the picture's path decides, and where nothing is in ``val`` or ``test``, it decides which
+    training pictures go there: with f = the first 8 bytes of its
     SHA-256, big-endian, over 2^64, it is test if f < 0.2, validation if f < 0.3, else training. A picture stays in its
     split whatever is added or removed.
 
@@ -83,8 +85,15 @@ def list_folder(root: Path) -> list[Picture]:
     """The pictures of a folder of classes, or of such folders in train, val and test."""
     tops = [split for split in SPLITS if (root / split).is_dir()]
     if "train" in tops:
+        _tell_of_others(root)
         return [Picture(f"{split}/{path}", label, split) for split in tops for path, label in _classes(root / split)]
     return [Picture(path, label, None) for path, label in _classes(root)]
+
+
+def _tell_of_others(root: Path) -> None:
+    others = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
+    if ignored := [name for name in others if name not in SPLITS]:
+        print(f"{root}: {', '.join(ignored)} beside train/ is not read; only val/ and test/ are.", file=sys.stderr)
 
 
 def _classes(folder: Path) -> list[tuple[str, str]]:
@@ -111,7 +120,7 @@ def read_csv(path: Path) -> list[Picture]:
     """The pictures that a CSV lists: path, label and, for some or all, split."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, skipinitialspace=True)
             columns, rows = list(reader.fieldnames or []), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"data.root={path} is no folder, and no CSV file in UTF-8: {error}.") from error
@@ -125,26 +134,32 @@ def read_csv(path: Path) -> list[Picture]:
         split = row.get("split") or None
         if not row["path"] or not row["label"]:
             raise UserError(f"{path}, line {number}: a picture needs a path and a label.")
+        if None in row:
+            raise UserError(f"{path}, line {number}: more than {len(columns)} values. Quote a path with commas.")
         if split not in (None, *SPLITS):
             raise UserError(f"{path}, line {number}: split is {split!r}; expected train, val, test or nothing.")
-        pictures.append(Picture(row["path"], row["label"], split))
+        pictures.append(Picture(_from(path.parent, row["path"]), row["label"], split))
     often, times = Counter(picture.path for picture in pictures).most_common(1)[0] if pictures else ("", 0)
     if times > 1:
         raise UserError(f"{path} lists {often} {times} times. Each picture belongs to one class and one split.")
     return pictures
 
 
+def _from(folder: Path, path: str) -> str:
+    """A path in its one spelling: from ``folder``, with ``/``. Else one file could be in two splits."""
+    return Path(os.path.relpath(path, folder) if os.path.isabs(path) else os.path.normpath(path)).as_posix()
+
+
 def with_splits(pictures: list[Picture]) -> list[Picture]:
     """Pictures without a split get one by hash; a missing val or test is taken from train."""
-    given = {picture.split for picture in pictures}
+    placed = [picture if picture.split else replace(picture, split=by_hash(picture.path)) for picture in pictures]
+    there = {picture.split for picture in placed}
 
-    def split(picture: Picture) -> str:
-        if picture.split in ("val", "test"):
-            return picture.split
+    def split(picture: Picture) -> str | None:
         wanted = by_hash(picture.path)
-        return "train" if wanted in given else wanted
+        return picture.split if picture.split != "train" or wanted in there else wanted
 
-    return [Picture(picture.path, picture.label, split(picture)) for picture in pictures]
+    return [replace(picture, split=split(picture)) for picture in placed]
 
 
 def class_names(pictures: list[Picture], root: Path) -> list[str]:

@@ -32,6 +32,7 @@ TRAINING = {  # variant: folder of the training images, archive
         Archive(URL + "GTSRB-Training_fixed.zip", "513f3c79a4c5141765e10e952eaa2478"),
     ),
 }
+COUNTS = {"official": (39_209, 12_630), "torchvision": (26_640, 12_630)}  # training and test images
 
 SIGNS = (
     *(f"Speed limit {limit}" for limit in (20, 30, 50, 60, 70, 80)),
@@ -70,9 +71,8 @@ class GTSRBDataModule(ImageDataModule):
 
     def prepare_data(self) -> None:
         parts = dict([TRAINING[self.variant], *TEST.items()])
-        wanted = [archive for place, archive in parts.items() if not archive.is_unpacked(self.folder, place)]
         try:
-            fetch_and_unpack(wanted, self.folder)
+            fetch_and_unpack(parts, self.folder)
         except UserError as error:
             raise UserError(
                 f"GTSRB is not in {self.folder}, and {error}. To place it by hand, unpack the archives of "
@@ -81,7 +81,9 @@ class GTSRBDataModule(ImageDataModule):
 
     def load(self) -> dict[str, Split]:
         self.class_names = list(SIGNS)
-        files = self._training_files() + self._test_files()
+        training_files, test_files = self._training_files(), self._test_files()
+        self._tell_if_incomplete(len(training_files), len(test_files))
+        files = training_files + test_files
         names = [name for name, _ in files]
         top = os.path.join(self.folder, "")
         paths = [top + name for name in names]  # joining 50,000 would take longer than most of the rest
@@ -121,6 +123,15 @@ class GTSRBDataModule(ImageDataModule):
                 f"It comes from {TEST[TEST_CLASSES].url}"
             )
         return [(f"{TEST_IMAGES}/{row['Filename']}", int(row["ClassId"])) for row in rows]
+
+    def _tell_if_incomplete(self, training: int, test: int) -> None:
+        wanted = COUNTS[self.variant]
+        if (training, test) != wanted:
+            print(
+                f"GTSRB ({self.variant}) has {wanted[0]} training and {wanted[1]} test images; {self.folder} holds "
+                f"{training} and {test}. Numbers from it compare with nobody's.",
+                file=sys.stderr,
+            )
 
     def _without_leaked(
         self, images: Images, training: npt.NDArray[np.int64], test: npt.NDArray[np.int64]

@@ -1,5 +1,9 @@
 """Fewer training images of some classes: what the losses for imbalance are made for."""
 
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,12 +32,16 @@ def kept(
         seed: which images stay. A class's larger share holds its smaller ones.
 
     Raises:
-        UserError: an unknown profile or class, or a ratio below 1.
+        UserError: an unknown profile or class, a class where the profile takes none, or a ratio below 1.
     """
     share = shares(len(class_names), profile, ratio)
+    if (profile == "class") != (class_name is not None):
+        raise UserError(
+            f"data.imbalance.profile={profile} with class_name={class_name}; expected one class or a list "
+            "for profile=class, and none for the others."
+        )
     if profile == "class":
-        ids = important.resolve(class_name, class_names, "data.imbalance.class_name")
-        share[ids] = 1 / ratio
+        share[_ids(class_name, class_names)] = 1 / ratio
     stays = np.zeros(len(target), dtype=bool)
     for label in range(len(class_names)):
         own = np.flatnonzero(target == label)
@@ -42,11 +50,30 @@ def kept(
     return np.flatnonzero(stays)
 
 
+def check(settings: Mapping[str, Any]) -> None:
+    """Whether ``settings`` are what ``kept`` takes, known before any picture is read.
+
+    Raises:
+        ValueError: an unknown key, or none of those that it needs.
+    """
+    try:
+        inspect.signature(kept).bind(None, None, **settings)
+    except TypeError as error:
+        raise ValueError(f"imbalance: {error}; expected profile, ratio and, if wished, class_name and seed") from error
+
+
+def _ids(class_name: Any, class_names: list[str]) -> list[int]:
+    try:
+        return important.resolve(class_name, class_names, "data")
+    except UserError as error:  # it speaks of another key
+        raise UserError(str(error).replace("important_class", "data.imbalance.class_name")) from error
+
+
 def shares(num_classes: int, profile: str, ratio: float) -> npt.NDArray[np.float64]:
     """The share (K,) of its images that each class keeps."""
     if profile not in PROFILES:
         raise UserError(f"data.imbalance.profile={profile}; expected one of {', '.join(PROFILES)}.")
-    if not ratio >= 1:
+    if not isinstance(ratio, int | float) or not ratio >= 1:
         raise UserError(f"data.imbalance.ratio={ratio}; expected at least 1: the most frequent over the rarest.")
     rank = np.arange(num_classes)
     if profile == "exponential":

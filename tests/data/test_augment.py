@@ -79,6 +79,20 @@ def test_each_image_is_changed_on_its_own_and_from_the_seed() -> None:
     assert first.max() <= 255
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"crop": 4}, r"augmentation\.crop=4; expected a share from 0 to below 1, not pixels"),
+        ({"scale": 1}, r"augmentation\.scale=1; expected a share"),
+        ({"shift": -0.1}, r"augmentation\.shift=-0\.1; expected a share"),
+        ({"degrees": -1}, r"augmentation\.degrees=-1; expected at least 0"),
+    ],
+)
+def test_changes_that_cannot_be(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Augmentation(**settings)  # type: ignore[arg-type]
+
+
 def test_no_augmentation_is_the_batch_itself() -> None:
     assert Augmentation()(IMAGES) is IMAGES
 

@@ -58,7 +58,7 @@ def test_a_changed_picture_label_or_size_is_another_cache(tmp_path: Path) -> Non
     assert cached(picture_files(paths, [0] * 5, names, image_size=6), None, tmp_path).pixels.shape == (5, 3, 6, 6)
 
 
-@pytest.mark.parametrize("damage", ["short", "flipped", "no facts", "no target"])
+@pytest.mark.parametrize("damage", ["short", "flipped", "no facts", "no target", "empty target", "other labels"])
 def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
     source, _ = source_of(tmp_path)
     whole = cached(source, None, tmp_path).pixels.clone()
@@ -69,9 +69,51 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
     elif damage == "flipped":
         pixels[100] ^= 255
         (folder / "pixels").write_bytes(pixels)
+    elif damage == "empty target":
+        (folder / "target.npy").write_bytes(b"")
+    elif damage == "other labels":
+        np.save(folder / "target.npy", np.array([1, 0, 2, 3, 4]))
     else:
         (folder / ("facts.json" if damage == "no facts" else "target.npy")).unlink()
-    assert (cached(source, None, tmp_path).pixels == whole).all()
+    again = cached(source, None, tmp_path)
+    assert (again.pixels == whole).all()
+    assert again.target.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_cache_is_found_again_however_its_folder_is_spelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, paths = source_of(tmp_path / "pictures")
+    names = [path.name for path in paths]
+    cached(source, None, tmp_path / "pictures")
+    monkeypatch.setattr(cache, "decode_image", None)
+    monkeypatch.chdir(tmp_path)
+    for folder in ("pictures", "moved"):
+        if folder == "moved":
+            Path("pictures").rename("moved")
+        again = picture_files([Path(folder) / name for name in names], list(range(5)), names, image_size=8)
+        assert cached(again, None, Path(folder)).names == names
+
+
+def test_a_cache_elsewhere_tells_two_folders_apart(tmp_path: Path) -> None:
+    """Pictures of one name, size and time, as some archives unpack them."""
+    sums = []
+    for folder, seed in ((tmp_path / "a", 0), (tmp_path / "b", 1)):
+        path = picture(folder / "0.ppm", seed=seed)
+        os.utime(path, ns=(1, 1))
+        source = picture_files([path], [0], ["0.ppm"], image_size=8)
+        sums.append(int(cached(source, str(tmp_path / "cache"), folder).pixels.sum()))
+    assert sums[0] != sums[1]
+
+
+def test_a_folder_that_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    source, _ = source_of(tmp_path)
+    monkeypatch.setattr(cache.FileLock, "acquire", full)
+    with pytest.raises(UserError, match=r"\.lock cannot be locked: No space left on device\. Give another folder"):
+        cached(source, None, tmp_path)
 
 
 def test_a_build_killed_in_the_middle_leaves_nothing_to_be_mistaken(tmp_path: Path) -> None:
@@ -147,6 +189,18 @@ def test_broken_pictures_are_named_and_counted(tmp_path: Path, capsys: pytest.Ca
     assert images.split(range(5)).index.tolist() == [0, 2, 4]
 
 
+def test_whatever_pillow_raises_is_a_broken_picture(tmp_path: Path) -> None:
+    """A DDS of a pixel format that it does not know is a NotImplementedError."""
+    source, paths = source_of(tmp_path)
+    Image.new("RGB", (4, 4)).save(paths[2], format="DDS")
+    damaged = bytearray(paths[2].read_bytes())
+    damaged[80:84] = bytes(4)  # the flags of the pixel format
+    paths[2].write_bytes(damaged)
+    source = picture_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
+    with pytest.raises(UserError, match=r"1 of 5 files are no whole pictures: .*2\.png"):
+        cached(source, None, tmp_path)
+
+
 def test_an_absurdly_large_picture_is_a_broken_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, _ = source_of(tmp_path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12 * 10 // 2 - 1)
@@ -181,13 +235,15 @@ def test_the_checksum_of_a_large_file_reads_samples_from_both_ends(
 ) -> None:
     monkeypatch.setattr(cache, "SAMPLE_BYTES", 16)
     monkeypatch.setattr(cache, "SAMPLES", 4)
-    path = tmp_path / "file"
+    for name in ("target.npy", "moments.npy"):
+        (tmp_path / name).touch()
+    path = tmp_path / "pixels"
 
     def checksum(position: int) -> int:
         content = bytearray(1000)
         content[position] = 1
         path.write_bytes(content)
-        return cache._checksum(path)
+        return cache._checksum(tmp_path)
 
     assert len({checksum(0), checksum(999)}) == 2
 

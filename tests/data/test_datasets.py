@@ -1,17 +1,21 @@
 """Each data set on generated pictures in its own layout, and what all of them share."""
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from camri_exp import build
+from camri_exp.cli import CONFIGS
 from camri_exp.data.awa2 import AwA2DataModule
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.decode import decode_image
 from camri_exp.data.digits import DigitsDataModule
-from camri_exp.data.folder import FolderDataModule
+from camri_exp.data.folder import FolderDataModule, Picture, read_csv, with_splits
 from camri_exp.data.gtsrb import TEST_CLASSES, GTSRBDataModule
 from camri_exp.data.split import by_hash
 from camri_exp.errors import UserError
@@ -57,6 +61,21 @@ def test_mean_and_deviation_are_those_of_the_training_images(kind: str, tmp_path
     np.testing.assert_allclose(normal.std((0, 2, 3)), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("config", sorted((CONFIGS / "data").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_order_follows_from_the_seed_of_the_run(config: Path) -> None:
+    data = OmegaConf.load(config)
+    data.root = "anywhere"
+    for seed in (0, 7):
+        assert build.datamodule(OmegaConf.create({"data": data, "seed": seed})).seed == seed
+
+
+def test_the_digits_are_split_alike_everywhere() -> None:
+    data = made("digits", Path())
+    assert [data.length(split) for split in SPLITS] == [1257, 180, 360]
+    names = "\n".join(f"{split} {name}" for split in SPLITS for name in sorted(data.names(split)))
+    assert hashlib.sha256(names.encode()).hexdigest()[:16] == "c6e5235420632f7d"
+
+
 def test_setup_again_is_the_same_for_every_stage(tmp_path: Path) -> None:
     data = made("folder", tmp_path)
     before = data.splits
@@ -88,6 +107,13 @@ def test_gtsrb_names_the_test_images_that_training_has(tmp_path: Path, capsys: p
     without = ready(GTSRBDataModule(str(tmp_path), drop_leaked=True))
     assert without.length("test") == data.length("test") - 1
     assert not any(name.endswith("/00000.ppm") for name in without.names("test"))
+
+
+def test_gtsrb_that_is_not_whole_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made("gtsrb", tmp_path)
+    told = capsys.readouterr().err
+    assert "GTSRB (official) has 39209 training and 12630 test images" in told
+    assert "holds 172 and 86. Numbers from it compare with nobody's." in told
 
 
 def test_gtsrb_that_lists_something_else(tmp_path: Path) -> None:
@@ -126,6 +152,20 @@ def test_a_folder_with_train_and_test_takes_validation_from_train(tmp_path: Path
     assert 0 < data.length("val") < 30
 
 
+def test_folders_beside_train_that_are_not_read_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = pictures.split_folders(tmp_path, splits={"train": 40, "valid": 3, "test": 3})
+    ready(FolderDataModule(str(root), image_size=8))
+    assert f"{root}: valid beside train/ is not read; only val/ and test/ are." in capsys.readouterr().err
+
+
+def test_rows_without_a_split_get_one_by_hash_and_others_keep_theirs() -> None:
+    rows = [Picture(f"{i}.png", "cat", "train" if i < 100 else "val" if i < 110 else None) for i in range(1000)]
+    placed = with_splits(rows)
+    assert all(picture.split == "train" for picture in placed[:100])
+    assert all(picture.split == "val" for picture in placed[100:110])
+    assert all(picture.split == by_hash(picture.path) for picture in placed[110:])
+
+
 def test_a_split_stays_when_pictures_come_and_go(tmp_path: Path) -> None:
     data = made("folder", tmp_path)
     before = {name: split for split in SPLITS for name in data.names(split)}
@@ -158,6 +198,8 @@ def test_a_csv(tmp_path: Path) -> None:
         ("path,label,split\na.png,cat,tset\n", "line 2: split is 'tset'; expected train, val, test or nothing"),
         ("path,label\na.png,\n", "line 2: a picture needs a path and a label"),
         ("path,label\na.png,cat\na.png,dog\n", "lists a.png 2 times"),
+        ("path,label\na.png,cat\n./a.png,dog\n", "lists a.png 2 times"),
+        ("path,label\nb,a.png,cat\n", "line 2: more than 2 values. Quote a path with commas"),
         ("path,label,split\nnone.png,cat,train\nnothing.png,dog,train\n", "none.png cannot be read: No such file"),
     ],
 )
@@ -165,6 +207,14 @@ def test_a_csv_that_is_wrong(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(UserError, match=message):
         ready(FolderDataModule(str(tmp_path / "list.csv"), image_size=8))
+
+
+def test_a_csv_s_paths_have_one_spelling_and_blanks_after_commas_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(f"path, label\n./cat//0.png, cat\n{tmp_path}/dog/1.png, dog\n../2.png, dog\n")
+    listed = read_csv(tmp_path / "list.csv")
+    assert [(picture.path, picture.label) for picture in listed] == [
+        ("cat/0.png", "cat"), ("dog/1.png", "dog"), ("../2.png", "dog")
+    ]  # fmt: skip
 
 
 def test_a_file_that_is_no_csv(tmp_path: Path) -> None:
@@ -229,7 +279,14 @@ def test_imbalance_touches_training_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"device": "cuda"}, "expected auto or cpu"), ({"batch_size": 0}, "expected at least 1")]
+    ("settings", "message"),
+    [
+        ({"device": "cuda"}, "expected auto or cpu"),
+        ({"batch_size": 0}, "expected at least 1"),
+        ({"image_size": 16}, "image_size=16; the digits are 8 pixels"),
+        ({"imbalance": {"profile": "step", "ratio": 2, "sed": 1}}, "imbalance: .*'sed'.*; expected profile, ratio and"),
+        ({"imbalance": {"profile": "step"}}, "imbalance: missing a required argument: 'ratio'"),
+    ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -4,11 +4,13 @@ import hashlib
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from camri_exp.data import download
 from camri_exp.data.download import Archive, fetch_and_unpack, unpack
 from camri_exp.errors import UserError
 
@@ -52,8 +54,8 @@ def server() -> Iterator[Server]:
         running.shutdown()
 
 
-def zipped(path: Path, *names: str) -> bytes:
-    with zipfile.ZipFile(path, "w") as archive:
+def zipped(path: Path, *names: str, compression: int = zipfile.ZIP_STORED) -> bytes:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for name in names:
             archive.writestr(name, f"content of {name}" * 100)
     return path.read_bytes()
@@ -66,17 +68,41 @@ def archive_of(server: Server, tmp_path: Path) -> Archive:
 
 
 def test_a_download_is_unpacked_and_the_archive_removed(server: Server, tmp_path: Path) -> None:
-    fetch_and_unpack([archive_of(server, tmp_path)], tmp_path / "root")
+    fetch_and_unpack({"data": archive_of(server, tmp_path)}, tmp_path / "root")
     assert (tmp_path / "root" / "data" / "two.txt").read_text().startswith("content of data/two.txt")
-    assert [path.name for path in (tmp_path / "root").iterdir()] == ["data"]
+    assert visible(tmp_path / "root") == ["data"]
+
+
+def visible(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name != ".download.lock"]
+
+
+def test_processes_that_start_together_download_once(server: Server, tmp_path: Path) -> None:
+    archive = archive_of(server, tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: fetch_and_unpack({"data": archive}, tmp_path / "root"), range(4)))
+    assert server.ranges == [None]
+    assert visible(tmp_path / "root") == ["data"]
+
+
+def test_what_is_there_needs_no_folder_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(download, "FileLock", None)
+    fetch_and_unpack({"data": Archive("http://127.0.0.1:9/a.zip")}, tmp_path)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file/root cannot be written: Not a directory"):
+        fetch_and_unpack({"data": Archive("http://127.0.0.1:9/a.zip")}, tmp_path / "file" / "root")
 
 
 def test_a_broken_download_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
     archive, server.breaks_after = archive_of(server, tmp_path), 100
     with pytest.raises(UserError, match="the connection broke after 100 of"):
-        fetch_and_unpack([archive], tmp_path / "root")
+        fetch_and_unpack({"data": archive}, tmp_path / "root")
     server.breaks_after = None
-    fetch_and_unpack([archive], tmp_path / "root")
+    fetch_and_unpack({"data": archive}, tmp_path / "root")
     assert server.ranges == [None, "bytes=100-"]
     assert (tmp_path / "root" / "data" / "one.txt").exists()
 
@@ -85,27 +111,41 @@ def test_a_part_that_is_whole_already_is_taken(server: Server, tmp_path: Path) -
     archive = archive_of(server, tmp_path)
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "pictures.zip.part").write_bytes(server.content)
-    fetch_and_unpack([archive], tmp_path / "root")
+    fetch_and_unpack({"data": archive}, tmp_path / "root")
     assert (tmp_path / "root" / "data" / "one.txt").exists()
 
 
 def test_a_wrong_sum_is_refused_and_removed(server: Server, tmp_path: Path) -> None:
     archive = Archive(archive_of(server, tmp_path).url, "0" * 32)
     with pytest.raises(UserError, match=r"its MD5 sum is not 0{32}\. Start again"):
-        fetch_and_unpack([archive], tmp_path / "root")
-    assert not list((tmp_path / "root").iterdir())
+        fetch_and_unpack({"data": archive}, tmp_path / "root")
+    assert not visible(tmp_path / "root")
 
 
 def test_something_that_is_no_zip(server: Server, tmp_path: Path) -> None:
     archive = Archive(archive_of(server, tmp_path).url)
     server.content = b"<html>moved</html>"
-    with pytest.raises(UserError, match=r"downloading .*pictures\.zip failed: File is not a zip file"):
-        fetch_and_unpack([archive], tmp_path / "root")
+    with pytest.raises(
+        UserError, match=r"downloading .*pictures\.zip failed: File is not a zip file\. It was removed; start again"
+    ):
+        fetch_and_unpack({"data": archive}, tmp_path / "root")
+    assert not visible(tmp_path / "root")  # else the next start would meet it again
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_damaged_zip_without_a_known_sum_is_removed(server: Server, tmp_path: Path, compression: int) -> None:
+    archive = Archive(archive_of(server, tmp_path).url)
+    server.content = zipped(tmp_path / "made.zip", "data/one.txt", compression=compression)
+    position = server.content.index(b"data/one.txt") + len("data/one.txt")
+    server.content = server.content[:position] + b"X" + server.content[position + 1 :]
+    with pytest.raises(UserError, match=r"pictures\.zip failed: .*It was removed; start again"):
+        fetch_and_unpack({"data": archive}, tmp_path / "root")
+    assert not (tmp_path / "root" / "pictures.zip").exists()
 
 
 def test_no_server(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"downloading http://127\.0\.0\.1:9/a\.zip failed: .*refused"):
-        fetch_and_unpack([Archive("http://127.0.0.1:9/a.zip")], tmp_path)
+        fetch_and_unpack({"data": Archive("http://127.0.0.1:9/a.zip")}, tmp_path)
 
 
 def test_an_archive_left_by_a_killed_unpacking_is_unpacked_again(tmp_path: Path) -> None:
@@ -114,7 +154,7 @@ def test_an_archive_left_by_a_killed_unpacking_is_unpacked_again(tmp_path: Path)
     assert archive.is_unpacked(tmp_path, "data")
     zipped(tmp_path / "pictures.zip", "data/one.txt")
     assert not archive.is_unpacked(tmp_path, "data")
-    fetch_and_unpack([archive], tmp_path)
+    fetch_and_unpack({"data": archive}, tmp_path)
     assert (tmp_path / "data" / "one.txt").exists()
     assert archive.is_unpacked(tmp_path, "data")
 

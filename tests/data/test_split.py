@@ -73,7 +73,10 @@ def test_imbalance_profiles() -> None:
     [
         ({"profile": "linear", "ratio": 2}, "profile=linear; expected one of class, exponential, step"),
         ({"profile": "step", "ratio": 0.5}, "ratio=0.5; expected at least 1"),
-        ({"profile": "class", "ratio": 2, "class_name": "caat"}, "Did you mean 'cat'"),
+        ({"profile": "step", "ratio": "ten"}, "ratio=ten; expected at least 1"),
+        ({"profile": "class", "ratio": 2, "class_name": "caat"}, r"^data\.imbalance\.class_name=caat: .*mean 'cat'"),
+        ({"profile": "class", "ratio": 2}, "profile=class with class_name=None; expected one class or a list"),
+        ({"profile": "step", "ratio": 2, "class_name": "cat"}, "profile=step with class_name=cat; expected"),
     ],
 )
 def test_imbalance_that_cannot_be(settings: dict[str, Any], message: str) -> None:
