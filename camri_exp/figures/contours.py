@@ -147,10 +147,12 @@ def main() -> None:
 
     from camri_exp.cli import fail
 
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         sys.exit(__doc__)
     output, overrides = Path(sys.argv[1]), sys.argv[2:]
     try:
+        if overrides and output.suffix != ".png":
+            raise UserError(f"{output}: a picture of one loss is a file that ends in .png")
         if overrides:
             title, loss, head = configured(overrides)
             style.save(one_loss(loss, head, title), output)

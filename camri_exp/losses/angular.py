@@ -11,8 +11,8 @@ from camri_exp.losses.base import Loss, at_least_float32, check_classes, positiv
 ABOVE_PI = ("hard", "easy", "reference")
 
 
-def add_margin(cosine: Tensor, margin: Tensor, above_pi: str = "hard") -> Tensor:
-    """``cos(theta + m)`` from ``cos(theta)``, both (N,), without acos; a margin of zero gives the cosine exactly.
+def margin_shift(cosine: Tensor, margin: Tensor, above_pi: str = "hard") -> Tensor:
+    """``cos(theta + m) - cos(theta)`` from ``cos(theta)``, both of one shape, without acos; exactly zero for m = 0.
 
     ``cos(theta + m) = c cos m - sqrt(1 - c²) sin m``. Its derivative by c is unbounded near theta = 0, but with the
     derivative of c by the feature the product is bounded; only the exact 0/0 is kept out.
@@ -24,14 +24,14 @@ def add_margin(cosine: Tensor, margin: Tensor, above_pi: str = "hard") -> Tensor
             ``hard`` goes on with ``c - m sin m``, which falls with theta; ``easy`` adds the margin only where c > 0;
             ``reference`` leaves it, as the CAMRI authors' code does.
     """
-    cosine = cosine.clamp(-1, 1)
+    cos, sin = margin.cos(), margin.sin()
     sine = ((1 - cosine) * (1 + cosine)).clamp_min(torch.finfo(cosine.dtype).tiny).sqrt()
-    shifted = cosine * margin.cos() - sine * margin.sin()
+    shift = (cos - 1) * cosine - sin * sine
     if above_pi == "hard":
-        return torch.where(cosine > -margin.cos(), shifted, cosine - margin * margin.sin())
+        return torch.where(cosine > -cos, shift, -margin * sin)
     if above_pi == "easy":
-        return torch.where(cosine > 0, shifted, cosine)
-    return shifted
+        return torch.where(cosine > 0, shift, 0.0)
+    return shift
 
 
 def angular_margin_loss(
@@ -45,9 +45,9 @@ def angular_margin_loss(
     with torch.autocast(scores.device.type, enabled=False):
         scores = at_least_float32(scores)
         index = target[:, None]
-        margin = margins[target].to(scores.dtype)
-        own = add_margin(scores.gather(1, index).squeeze(1), margin, above_pi)
-        return F.cross_entropy(scale * scores.scatter(1, index, own[:, None]), target)
+        margin = margins.to(scores.dtype)[index]
+        shift = margin_shift(scores.gather(1, index), margin, above_pi)
+        return F.cross_entropy(scale * scores.scatter_add(1, index, shift), target)
 
 
 class AngularMarginLoss(Loss):
@@ -56,7 +56,7 @@ class AngularMarginLoss(Loss):
     Args:
         margins: (K,) radians in [0, pi).
         scale: s > 0. Too small a scale cannot fit many classes: the least loss is log(1 + (K-1) exp(-sK/(K-1))).
-        above_pi: see ``add_margin``. The default ``hard`` lets the loss grow with theta up to pi, as insightface and
+        above_pi: see ``margin_shift``. The default ``hard`` lets the loss grow with theta up to pi, as insightface and
             pytorch-metric-learning do (for margins up to 2.33, where its two pieces meet in the right order); with
             features of 100 dimensions and more the three hardly differ.
     """

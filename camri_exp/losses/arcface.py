@@ -11,7 +11,7 @@ class ArcFaceLoss(AngularMarginLoss):
         num_classes: K.
         margin: radians in [0, pi).
         scale: s > 0. The 64 of face recognition is for thousands of classes; with ten, 8 to 16 work.
-        above_pi: ``hard``, ``easy`` or ``reference``; see ``add_margin``.
+        above_pi: ``hard``, ``easy`` or ``reference``; see ``margin_shift``.
     """
 
     def __init__(self, num_classes: int, margin: float, scale: float, above_pi: str = "hard") -> None:

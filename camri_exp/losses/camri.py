@@ -17,7 +17,7 @@ class CAMRILoss(AngularMarginLoss):
         important_class: one id or several.
         margin: radians in [0, pi); one number for all important classes, or one each.
         scale: s > 0; 8 to 16 for ten to fifty classes.
-        above_pi: ``hard``, ``easy`` or ``reference``; see ``add_margin``.
+        above_pi: ``hard``, ``easy`` or ``reference``; see ``margin_shift``.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, number, numbers, per_class
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, finite, number, numbers
 
 
 class FocalLoss(Loss):
@@ -15,15 +15,15 @@ class FocalLoss(Loss):
     Args:
         gamma: at least 0; 0 is cross-entropy, 2 the paper's choice.
         alpha: K weights, one a class; none weighs all alike.
+        num_classes: K, to refuse an ``alpha`` of another length at once and not at the first batch.
     """
 
     alpha: Tensor | None
 
-    def __init__(self, gamma: float, alpha: Sequence[float] | None = None) -> None:
+    def __init__(self, gamma: float, alpha: Sequence[float] | None = None, num_classes: int | None = None) -> None:
         super().__init__()
         self.gamma = number("gamma", gamma)
-        weights = None if alpha is None else numbers("alpha", alpha)
-        self.keep("alpha", None if weights is None else per_class("alpha", weights, weights.numel(), least=0))
+        self.keep("alpha", None if alpha is None else _weights(alpha, num_classes))
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         scores = at_least_float32(scores)
@@ -38,3 +38,10 @@ class FocalLoss(Loss):
 
     def extra_repr(self) -> str:
         return f"gamma={self.gamma}"
+
+
+def _weights(alpha: Sequence[float], num_classes: int | None) -> Tensor:
+    weights = numbers("alpha", alpha)
+    if weights.shape != (num_classes or weights.numel(),):
+        raise ValueError(f"alpha has {weights.numel()} values; expected a list of {num_classes or 'K'}, one a class")
+    return finite("alpha", weights, least=0)

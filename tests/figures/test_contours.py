@@ -61,3 +61,22 @@ def test_a_wrong_setting_says_so(
         contours.main()
     assert "margin=9; expected radians in [0, pi)" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("output", ["figures", "camri.pdf"])
+def test_one_loss_is_written_to_a_png_alone(
+    output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["contours", str(tmp_path / output), "loss=camri"])
+    with pytest.raises(SystemExit):
+        contours.main()
+    assert "a file that ends in .png" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["contours", "--help"])
+    with pytest.raises(SystemExit, match=r"python -m camri_exp\.figures\.contours"):
+        contours.main()
+    assert not list(tmp_path.iterdir())

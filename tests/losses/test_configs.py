@@ -1,5 +1,6 @@
 """Every file of configs/loss, whatever it holds: it says what it is, composes, fits its head, learns, trains."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from omegaconf import DictConfig
 
 from camri_exp import build
 from camri_exp.cli import CONFIGS, register_resolvers
+from camri_exp.errors import UserError
 
 from ..conftest import QUICK, TESTS, Command
 
@@ -74,6 +76,19 @@ def test_a_wrong_setting_ends_in_one_line(train: Command) -> None:
     assert finished.err.strip().splitlines()[-1] == (
         "error: loss=camri: margin=11.25; expected radians in [0, pi), not degrees: 11.25 degrees are 0.196"
     )
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("loss.alpha=[1,2]", "loss=focal: alpha has 2 values; expected a list of 4, one a class"),
+        ("loss.alpha=0.25", "loss=focal: alpha has 1 values; expected a list of 4, one a class"),
+    ],
+)
+def test_a_wrong_alpha_is_refused_before_the_first_batch(override: str, said: str) -> None:
+    cfg = composed("loss=focal", override)
+    with pytest.raises(UserError, match=re.escape(said)):
+        build.part(cfg.loss, "loss=focal", num_classes=K, important_class=[1], class_counts=[9] * K)
 
 
 MINE = '''

@@ -62,6 +62,8 @@ CRWWCE, MSE, WCE = RealWorldWeightedCrossEntropyLoss, OutlyingLabelMSELoss, Weig
         (lambda: FocalLoss(-1.0), "gamma=-1.0; expected a number of at least 0"),
         (lambda: FocalLoss(2.0, [1.0, NAN]), "alpha holds NaN"),
         (lambda: FocalLoss(2.0, [1.0, -1.0]), "alpha holds -1; expected numbers of at least 0"),
+        (lambda: FocalLoss(2.0, 0.25), "alpha has 1 values; expected a list of K, one a class"),
+        (lambda: FocalLoss(2.0, [1.0, 2.0], num_classes=5), "alpha has 2 values; expected a list of 5, one a class"),
         (lambda: WCE(5, NAN, 1), "weight holds NaN"),
         (lambda: WCE(5, -1.0, 1), "weight holds -1; expected numbers of at least 0"),
         (lambda: WCE(5, [1.0, 2.0]), "weight has 2 values; expected one number or 5"),
