@@ -1,8 +1,9 @@
-"""What goes wrong in a job, on order: a callback that fails, stops or kills its run after its first epoch."""
+"""What goes wrong in a job, on order: a callback that fails, stops, kills or holds its run after its first epoch."""
 
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class Fault(Callback):
         kind, seed, times = os.environ[ORDER].split()
         mine = os.environ["PL_GLOBAL_SEED"] == seed and trainer.current_epoch == 1
         if mine and len(starts(self.starts.parent)) <= int(times):
+            self.starts.with_name("fault").touch()
             FAULTS[kind]()
 
 
@@ -43,8 +45,15 @@ def ask_for_memory() -> None:
     torch.empty(2**60)
 
 
+def hold() -> None:
+    """Until whoever waits for that has ended the job, however slow the machine."""
+    time.sleep(600)
+    raise RuntimeError("held for ten minutes, and nobody came")
+
+
 FAULTS = {
     "error": fail,
+    "hold": hold,
     "memory": ask_for_memory,
     "stop": lambda: sys.exit(1),  # what submitit does at the time limit, and Lightning on Ctrl-C
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),  # what the system does when memory runs out

@@ -81,14 +81,14 @@ def test_hover_names_the_run(browser: Any) -> None:
         return [box.x + xaxis._offset + xaxis.l2p(run.x[0]), box.y + yaxis._offset + yaxis.l2p(run.y[0])];""",
         chart,
     )
-    ActionChains(browser).move_by_offset(0, 0).perform()
-    action = ActionChains(browser)
-    action.w3c_actions.pointer_action.move_to_location(*map(round, place))
-    action.perform()
 
-    text = WebDriverWait(browser, 30).until(
-        lambda _: browser.execute_script("return arguments[0].querySelector('.hoverlayer').textContent", chart)
-    )
+    def hovered(_: Any) -> str:
+        action = ActionChains(browser)  # again at each look: a busy browser may drop a movement
+        action.w3c_actions.pointer_action.move_to_location(*map(round, place))
+        action.perform()
+        return browser.execute_script("return arguments[0].querySelector('.hoverlayer').textContent", chart)
+
+    text = WebDriverWait(browser, 60).until(hovered)
     assert "seed " in text
     assert "recall 0." in text
     assert "ce+" in text  # the run's folder
@@ -103,7 +103,7 @@ def test_legend_entry_hides_a_loss(browser: Any) -> None:
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", chart)
     entry.find_element("css selector", ".legendtoggle").click()
 
-    WebDriverWait(browser, 30).until(lambda _: browser.execute_script(hidden, chart))
+    WebDriverWait(browser, 60).until(lambda _: browser.execute_script(hidden, chart))
     assert set(browser.execute_script(hidden, chart)) == {"CAMRI"}
     assert len(browser.execute_script(hidden, chart)) == 3  # runs, means and the threshold curve
 

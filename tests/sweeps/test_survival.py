@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import QUICK
+from tests.conftest import QUICK, TESTS
 from tests.sweeps import fake_slurm
+from tests.sweeps.faults import CALLBACK, ORDER, starts
 
-JOBS = ["loss=ce,camri", "seed=0,1", *QUICK, "trainer.max_epochs=6", "sweep.name=all"]
+JOBS = ["loss=ce,camri", "seed=0,1", *QUICK, "trainer.max_epochs=4", "sweep.name=all", CALLBACK]
+# Held jobs, those of seed 1, wait after their first epoch until they are stopped, but only on their first start.
+HELD, FREE = "hold 1 1", "hold 1 0"
 RAY = ["hydra/launcher=ray", "hydra.launcher.ray.init.num_gpus=2", "sweep.gpus_per_job=1"]
 PATIENCE = 300
 needs_submitit = pytest.mark.skipif(
@@ -29,15 +32,16 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
 class Sweep:
     """A sweep command in a folder of its own, and what it has done so far."""
 
-    def __init__(self, home: Path) -> None:
-        self.folder, self.home = home / "logs" / "sweeps" / "all", home
+    def __init__(self, home: Path, order: str = FREE) -> None:
+        self.folder, self.home, self.order = home / "logs" / "sweeps" / "all", home, order
         self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, *overrides: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "camri_exp.train", "-m", *JOBS, *overrides]
         process = subprocess.Popen(
-            command, cwd=self.home, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-        )
+            command, cwd=self.home, env=os.environ | {ORDER: self.order, "PYTHONPATH": str(TESTS.parent)}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
         self.processes.append(process)
         return process
 
@@ -50,17 +54,14 @@ class Sweep:
     def records(self) -> dict[str, dict[str, Any]]:
         return {path.parent.name: json.loads(path.read_text()) for path in self.folder.glob("*/job.json")}
 
-    def wait_for_checkpoint(self) -> tuple[Path, int]:
-        """The first job that has a checkpoint and no result, and its process."""
+    def wait_for_held(self, number: int = 1) -> list[Path]:
+        """So many jobs that wait, all at one time."""
 
-        def caught() -> tuple[Path, int] | None:
-            for name, record in self.records().items():
-                job = self.folder / name
-                if (job / "checkpoints" / "last.ckpt").exists() and not (job / "result.json").exists():
-                    return job, record["pid"]
-            return None
+        def held() -> list[Path]:
+            jobs = [path.parent for path in self.folder.glob("*/fault")]
+            return jobs if len(jobs) == number else []
 
-        return wait_until(caught)
+        return wait_until(held)
 
     def predictions(self) -> dict[str, dict[str, Any]]:
         return {path.parent.name: dict(np.load(path)) for path in self.folder.glob("*/predictions.npz")}
@@ -77,7 +78,7 @@ def wait_until(what: Callable[[], Any]) -> Any:
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Iterator[Sweep]:
-    one = Sweep(tmp_path)
+    one = Sweep(tmp_path, HELD)
     yield one
     for process in one.processes:
         if process.poll() is None:
@@ -106,17 +107,20 @@ def assert_same(sweep: Sweep, quiet: Sweep, jobs: int = 4) -> None:
 
 def test_killed_sweep_goes_on_and_two_of_one_name_share_the_jobs(sweep: Sweep, quiet: Sweep) -> None:
     process = sweep.start()
-    job, _ = sweep.wait_for_checkpoint()
+    (job,) = sweep.wait_for_held()
     process.kill()
     process.wait()
-    assert not (job / "result.json").exists()
     finished = [path.parent.name for path in sweep.folder.glob("*/result.json")]
+    assert len(finished) == 1
+    assert not (job / "result.json").exists()
 
+    sweep.order = FREE
     both = [sweep.start(), sweep.start()]
     outs = [process.communicate(timeout=PATIENCE)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outs
     done = [line.split()[2] for out in outs for line in out.splitlines() if line.startswith("done ")]
     assert sorted(done + finished) == sorted(quiet.records())
+    assert starts(job) == [0, 1]
     assert_same(sweep, quiet)
 
     assert "4 skipped" in sweep.run()
@@ -124,7 +128,7 @@ def test_killed_sweep_goes_on_and_two_of_one_name_share_the_jobs(sweep: Sweep, q
 
 def test_interrupt_stops_cleanly(sweep: Sweep) -> None:
     process = sweep.start()
-    job, _ = sweep.wait_for_checkpoint()
+    (job,) = sweep.wait_for_held()
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=PATIENCE)
 
@@ -143,7 +147,7 @@ def test_slurm_job_at_its_time_limit_goes_on_from_its_checkpoint(
     fake_slurm.install(home, "logs/sweeps/all/*/checkpoints/last.ckpt")
     monkeypatch.setenv("PATH", f"{home}:{os.environ['PATH']}")
 
-    out = sweep.run("loss=ce", "seed=0", "hydra/launcher=slurm", "hydra.launcher.timeout_min=1", "sweep.attempts=1")
+    out = sweep.run("loss=ce", "seed=1", "hydra/launcher=slurm", "hydra.launcher.timeout_min=1", "sweep.attempts=1")
 
     assert "sweep: 1 done, 0 failed, 0 skipped, 0 left" in out
     for line in ("--gpus-per-node=1", "--signal=USR2@120", "--time=1"):
@@ -157,30 +161,24 @@ def test_slurm_job_at_its_time_limit_goes_on_from_its_checkpoint(
 @needs_ray
 def test_ray_gives_each_job_a_gpu_and_survives_kills(sweep: Sweep, quiet: Sweep) -> None:
     process = sweep.start(*RAY)
-    _, worker = sweep.wait_for_checkpoint()
-    os.kill(worker, signal.SIGKILL)
-    again = wait_until(lambda: [name for name, record in sweep.records().items() if record["attempt"] == 2])
-    assert "attempt 2 of 3" in (sweep.folder / again[0] / "run.log").read_text()
+    held = sweep.wait_for_held(2)
+    first, second = (sweep.records()[job.name] for job in held)
+    assert {first["gpus"], second["gpus"]} == {"0", "1"}
 
-    sweep.wait_for_checkpoint()
+    os.kill(first["pid"], signal.SIGKILL)
+    wait_until(lambda: "attempt 2 of 3" in (held[0] / "run.log").read_text())
     process.kill()
     process.wait()
     wait_until(lambda: not any(alive(record["pid"]) for record in sweep.records().values()))
 
     sweep.run(*RAY)
     assert_same(sweep, quiet)
-    assert_devices_differ(sweep.records().values())
+    assert starts(held[1]) == [0, 1]
 
 
 def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
-
-
-def assert_devices_differ(records: Any) -> None:
-    """Of jobs that ran at one time."""
-    jobs = [job for job in records if "seconds" in job]
-    assert {job["gpus"] for job in jobs} == {"0", "1"}
-    for a in jobs:
-        for b in jobs:
-            overlap = a["started"] < b["started"] < a["started"] + a["seconds"]
-            assert not overlap or a["gpus"] != b["gpus"]
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"  # the dead that nobody has buried yet
