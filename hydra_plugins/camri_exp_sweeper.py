@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
@@ -73,9 +74,11 @@ class GridSweeper(BasicSweeper):
         """``multirun.yaml`` as Hydra writes it, and ``jobs.json``: what a report may expect to find."""
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
-        plan = folder / "jobs.json"
-        known = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else []
-        plan.write_text(json.dumps(list(dict.fromkeys([*known, *names])), indent=0), encoding="utf-8")
+        plan, new = folder / "jobs.json", folder / "jobs.json.tmp"
+        with FileLock(folder / ".plan"):  # two sweeps of one name may start at once, and be killed at any time
+            known = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else []
+            new.write_text(json.dumps(list(dict.fromkeys([*known, *names])), indent=0), encoding="utf-8")
+            os.replace(new, plan)
 
 
 def covering(jobs: Sequence[Sequence[str]]) -> list[Sequence[str]]:

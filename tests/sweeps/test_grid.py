@@ -1,11 +1,16 @@
 """Which jobs a sweep has: lists for all losses, lists for one, and what wins over what."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from camri_exp.errors import UserError
 from camri_exp.sweeps.grid import expand
+from hydra_plugins.camri_exp_sweeper import GridSweeper
 
 KEYS = {"ce": ["label_smoothing"], "camri": ["margin", "scale"], "arcface": ["margin", "scale"], "wce": ["weight"]}
 
@@ -69,6 +74,19 @@ def test_nested_and_dotted_keys_lists_and_nulls() -> None:
 
 def test_no_job_twice() -> None:
     assert jobs("loss=ce,ce", "seed=0,0,1") == ["loss=ce seed=0", "loss=ce seed=1"]
+
+
+def test_sweeps_of_one_name_that_start_at_once_plan_all_their_jobs(tmp_path: Path) -> None:
+    def start(name: int) -> None:
+        sweeper = GridSweeper()
+        sweeper.config = OmegaConf.create({})
+        sweeper.write_plan(tmp_path, ["shared", f"own{name}"])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(start, range(40)))
+
+    plan = json.loads((tmp_path / "jobs.json").read_text())
+    assert sorted(plan) == sorted({"shared", *(f"own{name}" for name in range(40))})
 
 
 @pytest.mark.parametrize(
