@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -29,10 +30,20 @@ class Sweep(Callback):
         if "n_trials" in config.hydra.sweeper:
             self.watch = Watch(Path(config.hydra.sweep.dir), launch, None, config.hydra.sweeper.n_trials)
             self.watch.__enter__()
+            sys.excepthook = self.on_uncaught
+
+    def on_uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Ctrl-C, which Optuna's sweeper lets through, ends in the table of the trials."""
+        if self.watch is None or not issubclass(kind, KeyboardInterrupt):
+            return sys.__excepthook__(kind, error, trace)
+        self.watch.__exit__(None, None, None)
+        print("The search was stopped; the same command adds trials to those it has.", file=sys.stderr)
+        sys.exit(130)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         if self.watch is None:
             return
+        sys.excepthook = sys.__excepthook__
         self.watch.__exit__(None, None, None)
         print(pareto_front(Path(config.hydra.sweep.dir)))
         if self.watch.failed:

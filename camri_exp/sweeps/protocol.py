@@ -6,6 +6,7 @@ each case every method is judged by one setting, chosen on validation and report
     argmax mean_s recall_val(s)  where  mean_s accuracy_val(s) >= mean_s accuracy_val(baseline, s) - tolerance
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from camri_exp.sweeps.ranking import places
 from camri_exp.sweeps.rival import moved_threshold
 
 SELECTION_SPLIT = {"validation": "val", "paper": "test"}
+SPLIT_NAMES = {"val": "validation", "test": "test"}
 ROUNDING = 1e-9  # two accuracies that differ by less are one number, summed in another order
 
 
@@ -98,7 +100,7 @@ def judge(runs: Sequence[Run], protocol: Protocol) -> list[Judgement]:
     """One judgement a case.
 
     Raises:
-        UserError: no run of the baseline in one of the cases.
+        UserError: no run of the baseline in one of the cases, or no image of the important class to judge by.
     """
     return [_judge(case, [run for run in runs if _belongs(run, case)], protocol) for case in cases(runs)]
 
@@ -122,6 +124,7 @@ def _belongs(run: Run, case: Case) -> bool:
 
 def _judge(case: Case, runs: list[Run], protocol: Protocol) -> Judgement:
     settings = settings_of(runs, case.important)
+    _check_known(case, settings, protocol)
     own = [setting for setting in settings if setting.loss == protocol.baseline]
     if not own:
         losses = sorted({setting.loss for setting in settings})
@@ -142,6 +145,17 @@ def _judge(case: Case, runs: list[Run], protocol: Protocol) -> Judgement:
         settings=settings,
         notes=_notes(baseline, len(own), methods),
     )
+
+
+def _check_known(case: Case, settings: Iterable[Setting], protocol: Protocol) -> None:
+    for setting in settings:
+        for split in dict.fromkeys((protocol.split, "test")):
+            for seed, recall in setting.recall(split).items():
+                if math.isnan(recall):
+                    raise UserError(
+                        f"{setting.runs[seed].folder}: the {SPLIT_NAMES[split]} split has no image of {case.classes}. "
+                        "Its recall is not known: add images and train again, or move such runs out of the folder."
+                    )
 
 
 def choose(settings: Iterable[Setting], floor: float, split: str) -> Setting | None:

@@ -62,6 +62,9 @@ def _not_shown(best: Row, base: Row, gain: Difference, rival: Row | None) -> str
     if not gain.known:
         text = f"the evidence is not enough: {name(best)} and {base.method} share {gain.n} seed{'s' * (gain.n != 1)}, "
         text += "which says nothing about chance; five seeds are a beginning"
+    elif gain.shown:
+        text = f"stay with {base.method}: {name(best)}, the best loss on validation, finds {points(gain)} less of it "
+        text += f"on {gain.n} seeds"
     else:
         text = f"the evidence is not enough: {name(best)} finds {points(gain)} {more(gain)} of it than {base.method} "
         text += f"on {gain.n} seeds; {_seeds_to_go(gain)}"

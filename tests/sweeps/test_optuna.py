@@ -1,6 +1,9 @@
 """hydra/sweeper=optuna: a search for two objectives in a file, which resumes, grows and ends in its Pareto front."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +45,19 @@ def test_search_resumes_and_ends_in_its_pareto_front(
     printed = finished.out[finished.out.index("Pareto front") :].splitlines()[2:]
     numbers = [tuple(map(float, line.split()[:2])) for line in printed if line.startswith("   ")]
     assert sorted(set(numbers)) == sorted((round(a, 4), round(r, 4)) for a, r in front)
+
+
+def test_interrupt_stops_cleanly(tmp_path: Path) -> None:
+    """In a process of its own: what nobody catches would end this one."""
+    search = [sys.executable, "-m", "camri_exp.train", "-m", *SEARCH, "hydra.sweeper.n_trials=2"]
+    stopped = subprocess.run(
+        search, cwd=tmp_path, env=os.environ | {ORDER: "stop 0 1", "PYTHONPATH": str(TESTS.parent)},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+    assert stopped.returncode == 130
+    assert "Traceback" not in stopped.stderr
+    assert "sweep: 0 done, 0 failed, 0 skipped, 2 left" in stopped.stderr
+    assert "The search was stopped; the same command adds trials" in stopped.stderr
+    (job,) = (tmp_path / "logs" / "sweeps" / "search").glob("*/job.json")
+    assert json.loads(job.read_text())["state"] == "interrupted"

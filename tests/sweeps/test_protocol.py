@@ -32,7 +32,7 @@ def random_sweep(folder: Path, seed: int) -> None:
                     set_numbers(run, {s: (rng.uniform(0.8, 1), list(rng.uniform(0.5, 1, 3))) for s in ("val", "test")})
 
 
-def set_numbers(run: Path, numbers: dict[str, tuple[float, list[float]]]) -> None:
+def set_numbers(run: Path, numbers: dict[str, tuple[float, list[Any]]]) -> None:
     """Replace accuracy and recalls by split in a run's ``result.json``."""
     result = json.loads((run / "result.json").read_text())
     for split, (accuracy, recalls) in numbers.items():
@@ -164,6 +164,15 @@ def test_baseline_that_is_not_there_is_said(tmp_path: Path) -> None:
         judged(tmp_path, baseline="cee")
     with pytest.raises(UserError, match="expected validation or paper"):
         judged(tmp_path, name="test")
+
+
+@pytest.mark.parametrize(("split", "name"), [("val", "validation"), ("test", "test")])
+def test_class_without_images_is_said(tmp_path: Path, split: str, name: str) -> None:
+    write_sweep(tmp_path, range(2))
+    for run in tmp_path.iterdir():
+        set_numbers(run, {split: (0.9, [None, 0.9, 0.9])})  # as NaN is written
+    with pytest.raises(UserError, match=f"the {name} split has no image of cat"):
+        judged(tmp_path)
 
 
 def test_what_else_differs_tells_settings_apart(tmp_path: Path) -> None:
