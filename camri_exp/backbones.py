@@ -43,11 +43,15 @@ def create(
     Raises:
         UserError: an unknown name, weights that are not to be had or do not fit, an image size the model cannot take.
     """
+    if width <= 0:
+        raise UserError(f"model.width={width}: expected a number above 0; 1 is the network as it was designed.")
+    if embedding is not None and embedding < 1:
+        raise UserError(f"model.embedding={embedding}: expected a number of features, or null for the backbone's own.")
     backbone = _timm_model(name, channels, image_size, width, pretrained)
     if small_stem:
         _shrink_stem(backbone, name)
     if weights is not None:
-        load_weights(backbone, weights)
+        load_weights(backbone, weights, small_stem)
     features = _dry_forward(backbone, name, channels, image_size)
     if embedding is not None:
         return nn.Sequential(backbone, nn.Linear(features, embedding)), embedding
@@ -102,9 +106,8 @@ def _shrink_stem(backbone: nn.Module, name: str) -> None:
     if not isinstance(first, nn.Conv2d) or not hasattr(backbone, "maxpool"):
         raise UserError(f"model.small_stem=true is for the ResNet family; {name} has no such stem. Leave it out.")
     conv = nn.Conv2d(first.in_channels, first.out_channels, 3, stride=1, padding=1, bias=first.bias is not None)
-    middle = (first.kernel_size[0] - 3) // 2
     with torch.no_grad():  # pretrained weights survive as the middle of the larger kernel
-        conv.weight.copy_(first.weight[:, :, middle : middle + 3, middle : middle + 3])
+        conv.weight.copy_(_middle(first.weight))
     if isinstance(stem, nn.Sequential):
         stem[0] = conv
     else:
@@ -112,8 +115,17 @@ def _shrink_stem(backbone: nn.Module, name: str) -> None:
     backbone.maxpool = nn.Identity()
 
 
-def load_weights(backbone: nn.Module, path: str) -> None:
+def _middle(kernels: Tensor) -> Tensor:
+    """The middle 3x3 of kernels (out, in, k, k), k odd."""
+    edge = (kernels.shape[-1] - 3) // 2
+    return kernels[..., edge : edge + 3, edge : edge + 3]
+
+
+def load_weights(backbone: nn.Module, path: str, small_stem: bool = False) -> None:
     """Fill ``backbone`` from a file; classifier weights in it are left out, everything else must fit.
+
+    The first convolution is adapted to grey pictures and to a small stem, and what timm adapts to another image size
+    (the position embeddings of transformers) is, as timm does it for its own downloads.
 
     Raises:
         UserError: no such file, not a file of weights, or weights of another architecture.
@@ -130,13 +142,31 @@ def load_weights(backbone: nn.Module, path: str) -> None:
     key = f"{first}.weight"
     if key in found and key in wanted and found[key].shape[1] != wanted[key].shape[1]:
         found[key] = timm.models.adapt_input_conv(wanted[key].shape[1], found[key])
-    wrong = [key for key, value in wanted.items() if key not in found or found[key].shape != value.shape]
+    if small_stem and key in found:
+        found[key] = _middle(found[key])
+    wrong = _misfits(found, wanted)
+    if wrong:
+        found = _resampled(found, backbone)
+        wrong = _misfits(found, wanted)
     if wrong:
         raise UserError(
             f"model.weights={path} does not fit: {len(wrong)} of {len(wanted)} tensors are missing or of another shape "
             f"(first: {wrong[0]}). Give weights of the same architecture."
         )
     backbone.load_state_dict({key: found[key] for key in wanted})
+
+
+def _misfits(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]:
+    return [key for key, value in wanted.items() if key not in found or found[key].shape != value.shape]
+
+
+def _resampled(found: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    """What the architecture's own filter in timm makes of ``found``; itself where there is none, or it cannot."""
+    adapt = getattr(inspect.getmodule(type(backbone)), "checkpoint_filter_fn", None)
+    try:
+        return adapt(dict(found), backbone) if adapt else found
+    except Exception:  # made for weights of this architecture, it may stumble over any others
+        return found
 
 
 def _first_line(error: BaseException) -> str:

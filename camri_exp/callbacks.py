@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ProgressBar
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from tqdm import tqdm
@@ -30,8 +30,34 @@ class ReseedEachEpoch(Callback):
         torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
 
 
+class MovedRun(Callback):
+    """Resume in a folder that was moved or copied: ModelCheckpoint would forget which epoch was the best."""
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        here = {
+            callback.state_key: callback.dirpath
+            for callback in trainer.checkpoint_callbacks
+            if isinstance(callback, ModelCheckpoint)
+        }
+        for key, state in checkpoint.get("callbacks", {}).items():
+            if here.get(key) and here[key] != state.get("dirpath"):
+                checkpoint["callbacks"][key] = _moved(state, str(state["dirpath"]), str(here[key]))
+
+
+def _moved(value: Any, before: str, now: str) -> Any:
+    """``value`` with every path below ``before`` told as below ``now``."""
+    if isinstance(value, dict):
+        return {_moved(key, before, now): _moved(item, before, now) for key, item in value.items()}
+    return now + value[len(before) :] if isinstance(value, str) and value.startswith(before) else value
+
+
 class MetricsCSV(Callback):
-    """``metrics.csv`` in the run's folder: a row an epoch, every metric a column. A resumed run goes on in it."""
+    """``metrics.csv`` in the run's folder: a row an epoch, every metric a column. A resumed run goes on in it.
+
+    Epochs without a validation leave its columns empty.
+    """
 
     def __init__(self, run_dir: str) -> None:
         self.path = Path(run_dir) / "metrics.csv"
@@ -40,6 +66,8 @@ class MetricsCSV(Callback):
         if not trainer.is_global_zero:
             return
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step} | epoch_metrics(trainer)
+        if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):  # Lightning keeps the earlier values
+            row = {key: value for key, value in row.items() if not key.startswith("val/")}
         rows = [earlier for earlier in self._read() if int(earlier["epoch"]) < trainer.current_epoch]
         rows.append({key: format(value, ".7g") for key, value in row.items()})
         columns = list(dict.fromkeys(key for row in rows for key in row))

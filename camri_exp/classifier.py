@@ -152,8 +152,9 @@ class Classifier(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        # A finished run that is resumed for more epochs has used up a schedule of fixed length: the rate stays.
-        if scheduler.last_epoch < getattr(scheduler, "total_steps", math.inf):
+        # A finished run that is resumed for more epochs has used up a schedule of fixed length: the rate stays. A step
+        # more is an error in OneCycleLR, and the way up again in CosineAnnealingLR.
+        if scheduler.last_epoch < getattr(scheduler, "total_steps", getattr(scheduler, "T_max", math.inf)):
             scheduler.step()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

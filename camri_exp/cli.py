@@ -16,7 +16,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from camri_exp.errors import UserError
+from camri_exp.errors import UserError, nearest
 
 PACKAGE = Path(__file__).resolve().parent
 # A wheel carries the configs inside the package; a checkout (or an editable install) has them beside it.
@@ -66,6 +66,7 @@ def command(
         @wraps(function)
         def run(cfg: DictConfig) -> Any:
             try:
+                _check_keys(cfg, config_name)
                 return function(cfg)
             except (UserError, OmegaConfBaseException) as error:
                 if os.environ.get("HYDRA_FULL_ERROR") == "1":
@@ -82,6 +83,17 @@ def command(
         return quoting if paths or free else main
 
     return decorate
+
+
+def _check_keys(cfg: DictConfig, config_name: str) -> None:
+    """Hydra answers a typo with the advice to put a plus before it; what is then added, nothing would read."""
+    base = OmegaConf.load(CONFIGS / f"{config_name}.yaml")
+    assert isinstance(base, DictConfig)
+    groups = {str(group) for item in base.defaults if OmegaConf.is_dict(item) for group in item}
+    known = {str(key) for key in base} | groups
+    for key in map(str, cfg):
+        if key not in known:
+            raise UserError(f"+{key}: {config_name} has no key {key}.{nearest(key, known)}")
 
 
 def quoted(arguments: Sequence[str], paths: Collection[str]) -> list[str]:

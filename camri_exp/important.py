@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from camri_exp.errors import UserError, nearest
 
 
-def resolve(important: int | str | Sequence[int | str] | None, class_names: Sequence[str], data: str) -> list[int]:
+def resolve(important: float | str | Sequence[float | str] | None, class_names: Sequence[str], data: str) -> list[int]:
     """Class ids of ``important``: an id, a name (upper or lower case), or a list of either.
 
     Raises:
@@ -16,7 +16,8 @@ def resolve(important: int | str | Sequence[int | str] | None, class_names: Sequ
             f"data={data} has no important class of its own. Say which class matters: "
             f"important_class=<id or name>, one of {preview(class_names)}."
         )
-    given = [important] if isinstance(important, int | str) else list(important)
+    # A number that is no id, such as 1.5, is no list either.
+    given = [important] if isinstance(important, int | float | str) else list(important)
     if not given:
         raise UserError("important_class is an empty list. Give at least one class: an id or a name.")
     ids = [_resolve_one(item, class_names, data) for item in given]
@@ -27,7 +28,7 @@ def resolve(important: int | str | Sequence[int | str] | None, class_names: Sequ
     return ids
 
 
-def _resolve_one(item: int | str, class_names: Sequence[str], data: str) -> int:
+def _resolve_one(item: float | str, class_names: Sequence[str], data: str) -> int:
     last = len(class_names) - 1
     if isinstance(item, int) and not isinstance(item, bool):
         # A folder of classes named 3, 7, 12: there an id and a name are written alike and mean different classes.

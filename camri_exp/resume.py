@@ -10,10 +10,13 @@ from camri_exp.errors import UserError
 from camri_exp.results import NOT_HASHED, read_result
 
 MISSING = "(absent)"
+LIMITS = ("max_epochs", "max_steps", "max_time")
+# What may change without making it another run: how it is trained further, who is told, and where its data lie.
+FREE = ("trainer", "logger", "data.root")
 
 
 def resumed_config(cfg: DictConfig, run_dir: Path) -> DictConfig:
-    """The config to go on with: the run's own, plus what this command line says under ``trainer`` and ``logger``.
+    """The config to go on with: the run's own, with what this command line says of what is ``FREE``.
 
     Raises:
         UserError: no run there, or a command line that describes another run.
@@ -23,27 +26,36 @@ def resumed_config(cfg: DictConfig, run_dir: Path) -> DictConfig:
         raise UserError(f"resume={cfg.resume}: there is no run to resume (no config.yaml). Give the folder of a run.")
     stored = OmegaConf.load(stored_path)
     assert isinstance(stored, DictConfig)
-    given = [item for item in HydraConfig.get().overrides.task if not item.startswith("resume=")]
-    if given:  # the user repeated the command: it must be the same run
-        composed = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
+    given = [item.lstrip("+~").partition("=")[0] for item in HydraConfig.get().overrides.task]
+    given = [key for key in given if key != "resume"]
+    composed = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
+    if not all(_free(key) for key in given):  # the user repeated the command: it must be the same run
         changed = _changes(_flat(stored), _flat(composed))
         if changed:
             key, before, now = changed[0]
             raise UserError(
                 f"resume={cfg.resume}: that run has {key}={before}, this command says {now}. "
-                "Repeat the run's own overrides, or give resume=DIR alone; only trainer and logger may change."
+                f"Repeat the run's own overrides, or leave them out; only {', '.join(FREE)} may change."
             )
-        stored.trainer, stored.logger = composed.trainer, composed.logger
+        given = [key for key in FREE if key != "data.root" or "root" in composed.data]
+    for key in given:
+        OmegaConf.update(stored, key, OmegaConf.select(composed, key), merge=False, force_add=True)
     stored.resume = cfg.resume
     return stored
 
 
 def finished_result(cfg: DictConfig, run_dir: Path) -> dict[str, Any] | None:
-    """The result of a run that has nothing left to do, else None."""
+    """The result of a run that has nothing left to do, else None. It may have ended before ``max_epochs``, as told."""
     if not (run_dir / "result.json").is_file():
         return None
-    result = read_result(run_dir)
-    return result if result["epochs"] >= cfg.trainer.max_epochs else None
+    result, before = read_result(run_dir), OmegaConf.load(run_dir / "config.yaml").trainer
+    same_limits = all(before.get(key) == cfg.trainer.get(key) for key in LIMITS)
+    most = cfg.trainer.max_epochs
+    return result if same_limits or (most is not None and result["epochs"] >= most) else None
+
+
+def _free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in FREE)
 
 
 def _flat(cfg: Any) -> dict[str, Any]:
@@ -62,7 +74,6 @@ def _flat(cfg: Any) -> dict[str, Any]:
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    free = ("trainer", *NOT_HASHED)
-    keys = [key for key in {**before, **now} if key.split(".")[0] not in free]
+    keys = [key for key in {**before, **now} if not _free(key) and key.split(".")[0] not in NOT_HASHED]
     pairs = [(key, before.get(key, MISSING), now.get(key, MISSING)) for key in keys]
     return [pair for pair in pairs if pair[1] != pair[2]]

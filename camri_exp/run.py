@@ -2,7 +2,10 @@
 
 import logging
 import platform
+import shlex
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,12 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from camri_exp import build
-from camri_exp.callbacks import EpochBar, Predictions, ReseedEachEpoch
+from camri_exp.callbacks import EpochBar, MovedRun, Predictions, ReseedEachEpoch
+from camri_exp.checkpoint import load_state, read_checkpoint
 from camri_exp.classifier import Classifier
 from camri_exp.errors import UserError
 from camri_exp.metrics.angles import own_class_angles
@@ -42,12 +47,15 @@ def train(cfg: DictConfig) -> dict[str, Any]:
             print(f"{run_dir} is finished already; a larger trainer.max_epochs goes on with it.")
             print_result(finished, run_dir)
             return finished
+    _check_seed(cfg.seed)
     pl.seed_everything(cfg.seed, verbose=False)
     data = build.datamodule(cfg)
     data.prepare_data()
     data.setup("fit")
     important_class = build.resolve_important(cfg, data)
     model = build.classifier(cfg, data, important_class)
+    if cfg.resume is not None:  # goes on: until its end it is not finished
+        (run_dir / "result.json").unlink(missing_ok=True)
     rank_zero_only(OmegaConf.save)(cfg, run_dir / "config.yaml", resolve=True)
     tellers, exit_code = build.tellers(cfg, run_dir, [model.class_names[i] for i in important_class]), 1
     try:
@@ -62,7 +70,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
 
 def _fit_and_test(cfg: DictConfig, run_dir: Path, data: Any, model: Classifier, tellers: list[Any]) -> dict[str, Any]:
     predictions = Predictions()
-    own: list[Callback] = [ReseedEachEpoch(cfg.seed), predictions]
+    own: list[Callback] = [ReseedEachEpoch(cfg.seed), MovedRun(), predictions]
     if cfg.trainer.enable_progress_bar:
         own.append(EpochBar())
     trainer = build.trainer(cfg, run_dir, own + build.callbacks(cfg, run_dir), tellers)
@@ -71,8 +79,17 @@ def _fit_and_test(cfg: DictConfig, run_dir: Path, data: Any, model: Classifier, 
 
     last = run_dir / "checkpoints" / "last.ckpt"
     resumed = cfg.resume is not None and last.is_file()
+    if resumed:  # says in one line what Lightning would say in a traceback
+        load_state(model, read_checkpoint(last), str(last))
     begin = time.perf_counter()
-    trainer.fit(model, datamodule=data, ckpt_path=str(last) if resumed else None, weights_only=True)
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=str(last) if resumed else None, weights_only=True)
+    except MisconfigurationException as error:  # such as callbacks.best.monitor with a typo
+        raise UserError(" ".join(str(error).split())) from error
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, which Lightning turns into an exit without a word
+        if trainer.is_global_zero and last.is_file():
+            print(f"stopped; to go on: python -m camri_exp.train resume={_relative(run_dir)}", file=sys.stderr)
+        raise
     fit_seconds = time.perf_counter() - begin
 
     chosen = last.with_name(f"{cfg.test_checkpoint}.ckpt")
@@ -96,11 +113,16 @@ def _fit_and_test(cfg: DictConfig, run_dir: Path, data: Any, model: Classifier, 
     return result
 
 
+def _check_seed(seed: Any) -> None:
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise UserError(f"seed={seed}: expected a whole number from 0 to {2**32 - 1}.")
+
+
 def _check_freezing(cfg: DictConfig, trainer: pl.Trainer) -> None:
-    if cfg.model.freeze_epochs and trainer.world_size > 1 and "find_unused" not in str(cfg.trainer.strategy):
+    if cfg.model.freeze_epochs and trainer.world_size > 1 and "find_unused" not in str(cfg.trainer.get("strategy")):
         raise UserError(
             f"model.freeze_epochs={cfg.model.freeze_epochs} under DDP leaves parameters without gradients. "
-            "Give trainer.strategy=ddp_find_unused_parameters_true as well."
+            "Give ++trainer.strategy=ddp_find_unused_parameters_true as well."
         )
 
 
@@ -109,6 +131,9 @@ def _check_choice(cfg: DictConfig, trainer: pl.Trainer) -> None:
     names = [callback.filename for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
     if cfg.test_checkpoint not in names:
         raise UserError(f"test_checkpoint={cfg.test_checkpoint}: expected one of {', '.join(map(str, names))}.")
+    for split in ("train", "val", "test"):
+        if getattr(trainer, f"limit_{split}_batches") == 0:
+            raise UserError(f"trainer.limit_{split}_batches=0 leaves nothing of the {split} split. Give at least 1.")
     every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
     if every is not None and epochs is not None and every > epochs:
         raise UserError(
@@ -197,7 +222,14 @@ def print_result(result: dict[str, Any], run_dir: Path) -> None:
         print(f"{label:{width}}  {result['val'][key]:10.4f}  {result['test'][key]:6.4f}")
     print(f"\nresults: {folder}")
     print(f"next:    python -m camri_exp.evaluate run={folder}")
-    print(f"         python -m camri_exp.train -m data={result['data']} loss=ce,camri seed=0,1,2")
+    print(f"         python -m camri_exp.train -m {_comparison(result['overrides'])}")
+
+
+def _comparison(overrides: Sequence[str]) -> str:
+    """The run's own overrides, for the shell, with the two losses and the seeds that a comparison takes."""
+    replaced = ("loss=", "seed=", "resume=", "sweep.")
+    own = [shlex.quote(item) for item in overrides if not item.lstrip("+").startswith(replaced)]
+    return " ".join([*own, "loss=ce,camri", "seed=0,1,2"])
 
 
 def _relative(path: Path) -> Path:

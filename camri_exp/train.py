@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from camri_exp.cli import command
 
 
-@command("train", free=("sweep.only.",))
+@command("train", paths=("resume",), free=("sweep.only.",))
 def main(cfg: DictConfig) -> tuple[float, float] | None:
     """Train one run, or one job of a sweep; returns validation accuracy and important-class recall, for sweepers."""
     from camri_exp.sweeps import job

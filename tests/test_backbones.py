@@ -68,6 +68,31 @@ def test_weights_from_a_file_also_for_grey_pictures(tmp_path: Path) -> None:
     torch.testing.assert_close(grey.conv1.weight, source.conv1.weight.sum(1, keepdim=True))
 
 
+def test_weights_from_a_file_for_a_small_stem(tmp_path: Path) -> None:
+    """Of the usual stem the middle is taken; those of a small stem are taken as they are."""
+    source = timm.create_model("resnet18", num_classes=0)
+    torch.save(source.state_dict(), tmp_path / "usual.pth")
+    small, _ = backbones.create("resnet18", 3, 32, small_stem=True, weights=str(tmp_path / "usual.pth"))
+    torch.testing.assert_close(small.conv1.weight, source.conv1.weight[:, :, 2:5, 2:5])
+    torch.save(small.state_dict(), tmp_path / "small.pth")
+    same, _ = backbones.create("resnet18", 3, 32, small_stem=True, weights=str(tmp_path / "small.pth"))
+    torch.testing.assert_close(same.conv1.weight, small.conv1.weight)
+    with pytest.raises(UserError, match=r"does not fit: 1 of \d+ tensors"):
+        backbones.create("resnet18", 3, 32, weights=str(tmp_path / "small.pth"))
+
+
+def test_weights_from_a_file_for_another_image_size(tmp_path: Path) -> None:
+    """A transformer's position embeddings are resampled, as timm does it for what it downloads."""
+    source = timm.create_model("vit_tiny_patch16_224", num_classes=5)
+    torch.save(source.state_dict(), tmp_path / "vit.pth")
+    model, _ = backbones.create("vit_tiny_patch16_224", 3, 64, weights=str(tmp_path / "vit.pth"))
+    assert model.pos_embed.shape[1] == 1 + 4 * 4
+    torch.testing.assert_close(model.pos_embed[:, 0], source.pos_embed[:, 0])
+    torch.testing.assert_close(model.blocks[0].mlp.fc1.weight, source.blocks[0].mlp.fc1.weight)
+    with pytest.raises(UserError, match="does not fit"):
+        backbones.create("vit_small_patch16_224", 3, 64, weights=str(tmp_path / "vit.pth"))
+
+
 def test_an_image_size_the_model_cannot_take() -> None:
     with pytest.raises(UserError, match="inception_v3 cannot take 32 x 32 pictures"):
         backbones.create("inception_v3", channels=3, image_size=32)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from .conftest import Command
 
@@ -28,6 +29,17 @@ from .conftest import Command
         ("trainer.accelerator=gpu", "trainer: No supported gpu backend found!"),
         ("trainer.check_val_every_n_epoch=5", "of trainer.max_epochs=1 epochs never validates. Give at most 1."),
         ("test_checkpoint=middle", "test_checkpoint=middle: expected one of best, last."),
+        ("trainer.limit_val_batches=0", "trainer.limit_val_batches=0 leaves nothing of the val split."),
+        ("trainer.limit_test_batches=0", "trainer.limit_test_batches=0 leaves nothing of the test split."),
+        ("callbacks.best.monitor=val/recal", "could not find the monitored key"),
+        ("seed=-1", "seed=-1: expected a whole number from 0 to 4294967295."),
+        ("seed=one", "seed=one: expected a whole number"),
+        ("important_class=1.5", "tiny has no class of that name. It has 'red'"),
+        ("model.width=0", "model.width=0: expected a number above 0"),
+        ("model.embedding=0", "model.embedding=0: expected a number of features"),
+        ("model.freeze_epochs=-1", "model.freeze_epochs=-1: expected 0 or a number of epochs."),
+        ("+model.depth=2", "model.depth: no backbone has such an option."),
+        ("+important_clas=1", "+important_clas: train has no key important_clas. Did you mean 'important_class'"),
         ("resume=nowhere", "there is no run to resume (no config.yaml). Give the folder of a run."),
     ],
 )
@@ -57,6 +69,28 @@ def test_a_typo_in_a_key_or_an_option_is_an_error(train: Command, override: str,
 
 def test_an_unknown_option_lists_the_known_ones(train: Command) -> None:
     assert all(name in train("loss=camry").err for name in ("camri", "arcface", "ce"))
+
+
+def test_a_damaged_checkpoint_is_not_resumed(train: Command, tmp_path: Path) -> None:
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert train().code == 0
+    last.write_bytes(last.read_bytes()[:-1000])
+    finished = train("trainer.max_epochs=2", f"resume={tmp_path / 'run'}")
+    assert finished.code == 1
+    assert "last.ckpt was refused: it is damaged" in finished.err
+    assert len(finished.err.strip().splitlines()) == 1
+
+
+def test_a_checkpoint_of_another_number_of_classes_is_not_resumed(train: Command, tmp_path: Path) -> None:
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert train().code == 0
+    checkpoint = torch.load(last, weights_only=True)
+    checkpoint["camri_exp"]["class_names"] = ["red", "green"]
+    torch.save(checkpoint, last)
+    finished = train("trainer.max_epochs=2", f"resume={tmp_path / 'run'}")
+    assert finished.code == 1
+    assert "last.ckpt was trained on 2 classes (red, green, …), this data has 6" in finished.err
+    assert len(finished.err.strip().splitlines()) == 1
 
 
 def test_weights_of_another_kind_are_refused(train: Command, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +53,22 @@ def test_a_run_leaves_all_that_the_design_promises(train: Command, tmp_path: Pat
     for split in ("val", "test"):
         assert set(result[split]) == {"accuracy", "recall_important", "precision_important", "macro_recall", "recall"}
         assert list(result[split]["recall"]) == result["class_names"]
+
+
+def test_the_next_commands_work_as_they_are_printed(train: Command, command: Command, tmp_path: Path) -> None:
+    told = train("seed=3", "important_class=blue", "loss=camri", "loss.margin=0.3").out
+    evaluate, sweep = [shlex.split(line.partition("python -m ")[2]) for line in told.splitlines()[-2:]]
+    assert evaluate[0] == "camri_exp.evaluate"
+    assert command("evaluate", *evaluate[1:]).code == 0
+    assert sweep[:2] == ["camri_exp.train", "-m"]
+    here = (f"hydra.searchpath=[file://{TESTS / 'configs'}]", "sweep.name=next")
+    assert command("train", *sweep[1:], *here).code == 0
+    results = [json.loads(path.read_text()) for path in Path("logs/sweeps/next").glob("*/result.json")]
+    assert sorted((result["loss"], result["seed"]) for result in results) == [
+        (loss, seed) for loss in ("camri", "ce") for seed in (0, 1, 2)
+    ]
+    assert {result["data"] for result in results} == {"tiny"}
+    assert {name for result in results for name in result["important_class_names"]} == {"blue"}
 
 
 def test_the_numbers_are_those_of_the_predictions(train: Command, tmp_path: Path) -> None:
@@ -154,6 +172,91 @@ def test_resume_alone_takes_the_stored_config_and_may_train_longer(
     assert longer.code == 0, longer.err
     assert result_of(run)["epochs"] == 2
     assert yaml.safe_load((run / "config.yaml").read_text())["loss"]["name"] == "ce"
+
+
+def test_resume_keeps_what_is_not_said_again(
+    command: Command, train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert train("trainer.precision=bf16-mixed", "trainer.max_epochs=1").code == 0
+    run = tmp_path / "run"
+    with monkeypatch.context() as power:
+        power.setattr("camri_exp.callbacks.ReseedEachEpoch.on_train_epoch_start", _power_cut)
+        assert command("train", f"resume={run}", "trainer.max_epochs=2").code == 1
+    assert not (run / "result.json").exists(), "a run that goes on is not finished"
+    longer = command("train", f"resume={run}", "trainer.max_epochs=2")
+    assert longer.code == 0, longer.err
+    assert result_of(run)["epochs"] == 2
+    assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["precision"] == "bf16-mixed"
+
+
+def _power_cut(*_: Any) -> None:
+    raise UserError("the power went out")
+
+
+def test_resume_finds_the_data_where_they_lie_now(train: Command, tmp_path: Path) -> None:
+    assert train("data.root=here", "trainer.max_epochs=1").code == 0
+    moved = train("data.root=there", "trainer.max_epochs=2", f"resume={tmp_path / 'run'}")
+    assert moved.code == 0, moved.err
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["data"]["root"] == "there"
+
+
+def test_a_run_that_stopped_early_is_finished(command: Command, train: Command, tmp_path: Path) -> None:
+    assert train("callbacks=early_stopping", "callbacks.stop.patience=1", "trainer.max_epochs=40").code == 0
+    assert result_of(tmp_path / "run")["epochs"] < 40
+    assert "finished already" in command("train", f"resume={tmp_path / 'run'}").out
+
+
+def test_ctrl_c_says_how_to_go_on(train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: Any, trainer: Any, __: Any) -> None:
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as hand:
+        hand.setattr("camri_exp.callbacks.ReseedEachEpoch.on_train_epoch_start", interrupt)
+        stopped = train("trainer.max_epochs=2")
+    assert stopped.code != 0
+    assert "stopped; to go on: python -m camri_exp.train resume=run" in stopped.err
+    assert train("trainer.max_epochs=2", "resume=run").code == 0
+    assert result_of(tmp_path / "run")["epochs"] == 2
+
+
+def test_a_moved_run_remembers_its_best_epoch(command: Command, train: Command, tmp_path: Path) -> None:
+    assert train("trainer.max_epochs=1", into="first").code == 0
+    last = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    (state,) = (state for key, state in checkpoint["callbacks"].items() if "val/accuracy" in key)
+    unbeaten = torch.tensor(2.0)
+    state.update(best_model_score=unbeaten, kth_value=unbeaten, best_k_models={state["best_model_path"]: unbeaten})
+    torch.save(checkpoint, last)
+    shutil.move(tmp_path / "first", tmp_path / "moved=d,e")
+    longer = command("train", f"resume={tmp_path / 'moved=d,e'}", "trainer.max_epochs=2")
+    assert longer.code == 0
+    assert longer.err == ""
+    checkpoints = tmp_path / "moved=d,e" / "checkpoints"
+    assert torch.load(checkpoints / "best.ckpt", weights_only=True)["epoch"] == 0
+    assert torch.load(checkpoints / "last.ckpt", weights_only=True)["epoch"] == 1
+
+
+def test_epochs_without_validation_show_none_and_are_kept(train: Command, tmp_path: Path) -> None:
+    assert train("logger=csv", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2").code == 0
+    with open(tmp_path / "run" / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["val/accuracy"]) for row in rows] == [False, True, False]
+    assert all(row["train/loss"] for row in rows)
+    assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
+
+
+def test_frozen_epochs_train_the_head_alone(train: Command, tmp_path: Path) -> None:
+    weights = {}
+    for name, frozen, epochs in (("one", 1, 1), ("two", 2, 2), ("thawed", 1, 2)):
+        assert train(f"model.freeze_epochs={frozen}", f"trainer.max_epochs={epochs}", into=name).code == 0
+        weights[name] = torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+    def differing(a: str, b: str) -> set[str]:
+        return {key.split(".")[0] for key, value in weights[a].items() if not torch.equal(value, weights[b][key])}
+
+    assert differing("one", "two") == {"head"}, "batch norm's statistics stay as well"
+    assert differing("one", "thawed") == {"backbone", "head"}
 
 
 def test_another_command_line_is_not_a_resume(train: Command, tmp_path: Path) -> None:
