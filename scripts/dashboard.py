@@ -55,7 +55,12 @@ def build(given: dict[str, str], dashboard: Any) -> None:
         dashboard.report(entity, project, baseline, chosen),
     )
     if dry:
-        write_json(Path(given["dry_run"]), dashboard.dump(*built))
+        try:
+            write_json(Path(given["dry_run"]), dashboard.dump(*built))
+        except OSError as error:
+            raise UserError(
+                f"dry_run={given['dry_run']} cannot be written: {error.strerror}. Give a file in a folder that exists."
+            ) from error
         print(f"written: {given['dry_run']}")
     else:
         print("\n".join(dashboard.save(*built)))

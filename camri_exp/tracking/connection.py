@@ -1,7 +1,6 @@
 """Opening a W&B run online or offline, and what wandb raises when the service is not what it should be."""
 
 import http.client
-import netrc
 import os
 import shutil
 import threading
@@ -88,13 +87,35 @@ def _folders(run_dir: str) -> Iterator[Path]:
 
 def has_key(base_url: str) -> bool:
     """Whether a W&B key is configured: in the environment, or by ``wandb login`` in the netrc file."""
+    import wandb
+    from wandb.sdk.lib.wbauth import read_netrc_auth
+
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    host = base_url.split("//")[-1].split("/")[0].split(":")[0]
     try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
+        # wandb's own reader: it knows under which names of a host a key was stored, also by earlier versions.
+        return read_netrc_auth(host=base_url) is not None
+    except wandb.Error:  # a key that is none: W&B says so when it is asked to start
+        return True
+
+
+def check_settings(**given: Any) -> None:
+    """Refuse settings that W&B would refuse, by its own rules, before a run begins without it.
+
+    Raises:
+        ValueError: says which setting, its value and what was expected.
+    """
+    import wandb
+    from pydantic import ValidationError
+
+    try:
+        wandb.Settings(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = wrong["loc"][0] if wrong["loc"] else "settings"
+        raise ValueError(f"wandb.{name}={given.get(str(name))}: {wrong['msg']}.") from error
+    except wandb.Error as error:
+        raise ValueError(f"wandb: {first_line(error)}.") from error
 
 
 def trouble(base_url: str) -> str | None:

@@ -14,7 +14,6 @@ from camri_exp.tracking import panels
 
 NAME = "camri_exp: recall against accuracy"
 VIEW = "nw-camriexprecall-v"  # W&B's form of a saved view's name; a fixed one is found again
-NUMBERS = ("summary_metrics.test/accuracy", "config.loss.value.name")
 
 
 @dataclass
@@ -91,7 +90,8 @@ def finished_runs(entity: str, project: str, baseline: str, chosen: Mapping[str,
 
     wanted = {f"config.{panels.FILTERS[name]}": value for name, value in chosen.items() if name != "loss"}
     found, losses = Baseline(baseline), {baseline}
-    for run in wandb.Api().runs(f"{entity}/{project}", filters={"state": "finished", "jobType": "train", **wanted}):
+    filters = {"state": "finished", "jobType": "train", **wanted}
+    for run in wandb.Api().runs(f"{entity}/{project}", filters=filters, lazy=False):  # lazy: a request more a run
         loss, accuracy = run.config.get("loss", {}).get("name"), run.summary.get("test/accuracy")
         losses |= {loss} if loss else set()
         if loss == baseline and accuracy is not None:

@@ -20,7 +20,11 @@ COLUMNS = (
     *(f"summary:{name}" for name in ("epochs", "fit_seconds")),
 )
 EACH_CLASS = "val/recall/.+"
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#ee7733", "#332288")
+# One a loss: W&B itself would colour settings, not losses.
+COLOURS = (
+    *("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"),
+    *("#bbbbbb", "#ee7733", "#332288", "#8c564b", "#000000", "#99dd55"),
+)
 
 
 def sections(baseline: str) -> list[ws.Section]:

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -69,11 +70,14 @@ def pending(folders: Iterable[Path]) -> tuple[dict[str, list[Path]], list[str]]:
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder}: there is no such folder. Give a run, a sweep, or all of them: logs")
-        for file in sorted(path.resolve() for path in files(folder)):
+        for file in sorted((path.resolve() for path in files(folder)), key=_began):
             parts = runs.setdefault(file.stem.removeprefix("run-"), [])
             if file not in parts:
                 parts.append(file)
-    named = {_name(parts[0]): parts for parts in runs.values() if not all(map(is_uploaded, parts))}
+    place = {run: _name(parts[0]) for run, parts in runs.items()}
+    several = Counter(place.values())  # a run that was started anew in the same folder is another run
+    left = {run: parts for run, parts in runs.items() if not all(map(is_uploaded, parts))}
+    named = {place[run] + (f" ({run})" if several[place[run]] > 1 else ""): parts for run, parts in left.items()}
     going_on = [name for name, parts in named.items() if is_going_on(parts[-1])]
     return {name: parts for name, parts in named.items() if name not in going_on}, going_on
 
@@ -81,6 +85,11 @@ def pending(folders: Iterable[Path]) -> tuple[dict[str, list[Path]], list[str]]:
 def files(folder: Path) -> Iterator[Path]:
     """Files of W&B runs below ``folder``, which may also be a run's own W&B folder."""
     yield from (path for path in folder.rglob("run-*.wandb") if not path.parent.is_symlink())
+
+
+def _began(file: Path) -> str:
+    """When W&B began to write ``file``, as its folder's name says: run-DATE_TIME-ID, or offline-run-…"""
+    return file.parent.name.removeprefix("offline-")
 
 
 def is_uploaded(file: Path) -> bool:

@@ -15,6 +15,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from camri_exp.results import write_json
 from camri_exp.tracking.connection import (
     OFFLINE,
+    check_settings,
     close_run,
     drop_service,
     environment,
@@ -52,6 +53,9 @@ class WandbRun(Logger):
         overrides: what the command line set; names the run.
         group: the sweep's name.
         important_class_names: for tags, and to group by.
+
+    Raises:
+        ValueError: a mode, a timeout or a project's name that W&B does not know.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class WandbRun(Logger):
             return
         names = ", ".join(important_class_names)
         self.timeouts = {"init_timeout": init_timeout, "finish_timeout": finish_timeout}
+        check_settings(mode=mode, project=project, entity=entity, **self.timeouts)
         self.arguments = {
             "project": project,
             "entity": entity,
@@ -90,14 +95,14 @@ class WandbRun(Logger):
             "group": group,
             "tags": tags(config, important_class_names),
             "config": {**config, "important_class_names": names},
-            **self._identity(run_name(overrides, config)),
+            **self._identity(run_name(overrides, config), resumed=config.get("resume") is not None),
         }
         self._unharmed("did not start", lambda: self._start(mode))
 
-    def _identity(self, name: str) -> dict[str, str]:
+    def _identity(self, name: str, resumed: bool) -> dict[str, str]:
         """Id and name of the run, kept beside the checkpoints: a resumed run goes on in the same W&B run."""
         path = self.run_dir / "checkpoints" / "wandb.json"
-        if path.is_file():
+        if resumed and path.is_file():  # not where another run is overwritten: its curves are not this one's
             return {**json.loads(path.read_text(encoding="utf-8")), "resume": "allow"}
         identity = {"id": uuid.uuid4().hex[:12], "name": name}
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +115,8 @@ class WandbRun(Logger):
         self.run.define_metric("*", step_metric=STEP)
         for name in BEST:
             self.run.define_metric(name, step_metric=STEP, summary="max")
+        if self._online():
+            print(f"W&B: {self.run.url}")
 
     @property
     def name(self) -> str:

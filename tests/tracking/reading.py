@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import wandb
 from wandb.proto.wandb_internal_pb2 import Record
 
 BLOCK, HEADER = 32768, 7  # bytes
@@ -36,6 +37,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def read(file: Path) -> Run:
+    wandb.teardown()  # the end of a file that this process wrote may still be on its way after run.finish
     run = Run()
     for data in records(file.read_bytes()):
         record = Record()

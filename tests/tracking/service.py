@@ -49,7 +49,8 @@ class Service:
             artifact = {"id": "A", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "A"}}}
             return {"createArtifact": {"artifact": artifact}}
         if operation in BROWSING:
-            return BROWSING[operation](self, variables)
+            found = BROWSING[operation](self, variables)
+            return _without_heavy(found) if "LightweightRunFragment" in query else found
         if operation == "Viewer":
             return {"viewer": {"id": "V", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}}
         return {"project": {"artifact": None}} if operation == "ArtifactType" else {}
@@ -114,6 +115,14 @@ def _runs(service: Service, variables: dict[str, Any]) -> dict[str, Any]:
     return {
         "project": {"internalId": "1", "runCount": 3, "readOnly": False, "runs": {"edges": edges, "pageInfo": page}}
     }
+
+
+def _without_heavy(found: dict[str, Any]) -> dict[str, Any]:
+    """Runs as W&B lists them to who does not ask for their configs and summaries."""
+    for edge in found["project"]["runs"]["edges"]:
+        for key in ("config", "summaryMetrics", "systemMetrics"):
+            del edge["node"][key]
+    return found
 
 
 PROJECT = {"id": "P", "name": "p", "entityName": "me", "internalId": "P", "createdAt": "2026-01-01T00:00:00Z"}

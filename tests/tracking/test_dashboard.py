@@ -138,6 +138,24 @@ def test_a_second_call_updates_the_first(dashboard: Any, online: Service, capsys
     assert online.views[0]["name"] == online.views[2]["name"]
     assert "accuracy 0.9600 (mean of 3 runs)" in online.views[0]["spec"]
     assert capsys.readouterr().out.count("http") == 4
+    assert "Run" not in online.requests  # one request lists all runs, none is asked for alone
+
+
+def test_a_colour_a_loss() -> None:
+    from camri_exp.tracking.panels import COLOURS
+
+    losses = [path.stem for path in (SCRIPT.parents[1] / "configs" / "loss").glob("*.yaml")]
+    assert len(set(COLOURS)) == len(COLOURS) >= len(losses)
+
+
+def test_a_file_that_cannot_be_written_is_said(
+    dashboard: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        dashboard("entity=me", "project=p", f"dry_run={tmp_path / 'nowhere' / 'd.json'}")
+    printed = capsys.readouterr().err
+    assert "cannot be written" in printed
+    assert "W&B" not in printed
 
 
 @pytest.mark.parametrize(

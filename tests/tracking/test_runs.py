@@ -11,6 +11,7 @@ import wandb
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from camri_exp.tracking import media
+from camri_exp.tracking.connection import has_key
 from camri_exp.tracking.wandb import METRICS, STEP, WandbRun
 
 from ..conftest import Command
@@ -132,6 +133,37 @@ def test_the_next_run_does_not_suffer_from_a_dead_process(tmp_path: Path, monkey
     second = reading.read(file)
     assert [row["a"] for row in second.history] == [1, 2, 2, 2]
     assert second.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ("logger.wandb.mode=onlin", "wandb.mode=onlin"),
+        ("logger.wandb.project=a/b", "Invalid project name 'a/b'"),
+        ("logger.wandb.init_timeout=soon", "wandb.init_timeout=soon"),
+    ],
+)
+def test_a_setting_that_wandb_does_not_know_is_refused(
+    train: Command, tmp_path: Path, override: str, text: str
+) -> None:
+    finished = train("logger=wandb", override)
+    assert finished.code == 1
+    assert text in finished.err
+    assert not (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
+
+
+def test_a_key_is_found_where_wandb_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    keys = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(keys))
+    usual = wandb.Settings().base_url
+    assert not has_key(usual)
+    # A server with a port, and where `wandb login` of every version stored the key of the public one.
+    for host, url in (("localhost:8080", "http://localhost:8080"), ("api.wandb.ai", usual)):
+        keys.write_text(f"machine {host}\n  login user\n  password {service.KEY}\n", encoding="utf-8")
+        assert has_key(url)
+        assert not has_key("https://elsewhere.example")
 
 
 def test_disabled_leaves_nothing(train: Command, tmp_path: Path) -> None:

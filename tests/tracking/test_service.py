@@ -12,7 +12,7 @@ from camri_exp.tracking import sync
 from ..conftest import Command, Finished
 from . import reading
 from .conftest import forget, point_to
-from .service import Service, nobody
+from .service import KEY, Service, nobody
 
 IMPATIENT = ("logger=wandb", "logger.wandb.init_timeout=2", "logger.wandb.finish_timeout=2")
 MEDIA = ("confusion_matrix", "recall_accuracy", "confused", "per_class", "missed")
@@ -51,6 +51,19 @@ def test_online_everything_arrives(train: Command, tmp_path: Path, online: Servi
     assert all(any(name in path for path in online.uploaded) for name in MEDIA)
     assert online.uploaded.count(f"checkpoint-{run}") == 2
     assert "camri_exp.tracking.sync" not in finished.out
+    assert sync.pending([tmp_path / "run"]) == ({}, [])
+    assert f"/runs/{run}" in finished.out  # where to watch it
+    written = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert len(written) > 10
+    assert not [path for path in written if KEY.encode() in path.read_bytes()]
+
+
+def test_a_resumed_run_goes_on_in_the_same_online_run(train: Command, tmp_path: Path, online: Service) -> None:
+    for overrides in ((), (f"resume={tmp_path / 'run'}", "trainer.max_epochs=2")):
+        assert train(*IMPATIENT, "logger.wandb.finish_timeout=30", *overrides).code == 0
+    ((run, code),) = online.exit_codes.items()
+    assert code == 0
+    assert [row["epoch"] for row in online.history(run) if "val/accuracy" in row] == [0, 1]
     assert sync.pending([tmp_path / "run"]) == ({}, [])
 
 

@@ -11,7 +11,7 @@ from camri_exp.tracking import sync
 
 from ..conftest import Command
 from . import reading
-from .conftest import point_to
+from .conftest import forget, point_to
 from .service import Service, nobody
 
 
@@ -21,6 +21,11 @@ def copied(sweep: Path, tmp_path: Path) -> Path:
     for job in sorted(path.parent for path in sweep.glob("*/wandb"))[:2]:
         shutil.copytree(job, tmp_path / "sweep" / job.name, symlinks=True)
     return tmp_path / "sweep"
+
+
+def upload(folder: Path) -> None:
+    forget()  # the end of a file that this process wrote may still be on its way
+    assert sync.sync([folder], 60) == 0
 
 
 def test_each_run_is_uploaded_once(copied: Path, online: Service, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,10 +58,33 @@ def test_it_goes_on_after_a_failure(copied: Path, online: Service, capsys: pytes
 def test_the_parts_of_a_resumed_run_become_one(train: Command, tmp_path: Path, online: Service) -> None:
     assert train("logger=wandb", "logger.wandb.mode=offline").code == 0
     assert train("logger=wandb", "logger.wandb.mode=offline", "resume=run", "trainer.max_epochs=2").code == 0
-    assert sync.sync([tmp_path], 60) == 0
+    upload(tmp_path)
     ((run, code),) = online.exit_codes.items()
     assert code == 0
     assert [row["epoch"] for row in online.history(run) if "val/accuracy" in row] == [0, 1]
+
+
+def test_a_part_that_was_online_keeps_its_place(train: Command, tmp_path: Path, online: Service) -> None:
+    assert train("logger=wandb", "logger.wandb.mode=offline").code == 0
+    (first,) = reading.files(tmp_path / "run")
+    first.parent.rename(first.parents[1] / first.parent.name.removeprefix("offline-"))  # W&B's name of an online one
+    assert train("logger=wandb", "logger.wandb.mode=offline", "resume=run", "trainer.max_epochs=2").code == 0
+    forget()
+    ((before, after),) = sync.pending([tmp_path])[0].values()
+    assert [part.parent.name.startswith("offline") for part in (before, after)] == [False, True]
+    upload(tmp_path)
+    (run,) = online.exit_codes
+    assert [row["epoch"] for row in online.history(run) if "val/accuracy" in row] == [0, 1]
+
+
+def test_a_run_started_anew_in_its_folder_is_another(train: Command, tmp_path: Path, online: Service) -> None:
+    for seed in (0, 1):
+        assert train("logger=wandb", "logger.wandb.mode=offline", f"seed={seed}").code == 0
+    runs = [reading.read(file) for file in reading.files(tmp_path / "run")]
+    assert {run.config["seed"] for run in runs} == {0, 1}
+    assert len({run.id for run in runs}) == len({run.name for run in runs}) == 2
+    upload(tmp_path)
+    assert online.exit_codes == {run.id: 0 for run in runs}
 
 
 def test_a_run_that_goes_on_is_left_alone(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
