@@ -1,5 +1,6 @@
 """``python -m camri_exp.export``: a model for other programs, checked against PyTorch."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def main(cfg: DictConfig) -> None:
 def _bias(cfg: DictConfig, checkpoint: Path) -> tuple[float, str]:
     from camri_exp.deploy.bias import chosen_bias
 
-    if isinstance(cfg.bias, int | float):
+    if isinstance(cfg.bias, int | float) and math.isfinite(cfg.bias):
         return float(cfg.bias), "as given"
     if cfg.bias != "auto":
         raise UserError(f"bias={cfg.bias}: expected a number, or auto for the one chosen on validation.")

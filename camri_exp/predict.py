@@ -1,5 +1,6 @@
 """``python -m camri_exp.predict``: label new pictures."""
 
+import math
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ def main(cfg: DictConfig) -> None:
     """Write a row for each picture in ``cfg.images``: class, probabilities and angle."""
     if cfg.checkpoint is None or cfg.images is None:
         raise UserError("Give checkpoint=PATH and images=FILE_OR_DIR.")
-    if not (cfg.bias in (None, "auto") or isinstance(cfg.bias, int | float)):
+    if not (cfg.bias in (None, "auto") or (isinstance(cfg.bias, int | float) and math.isfinite(cfg.bias))):
         raise UserError(f"bias={cfg.bias}: expected a number, or auto for the one chosen on validation.")
     if cfg.batch_size is not None and not (isinstance(cfg.batch_size, int) and cfg.batch_size > 0):
         raise UserError(f"batch_size={cfg.batch_size}: expected a number of pictures, at least 1.")

@@ -131,6 +131,7 @@ def test_a_batch_size_that_was_built_in_is_found():
         (("output=m.onnx", "format=tflite"), "expected one of onnx, torch"),
         (("output=m.onnx", "format=torch"), "ends in .pt2"),
         (("output=m.onnx", "bias=much"), "a number, or auto"),
+        (("output=m.onnx", "bias=inf"), "a number, or auto"),
         (("output=m.onnx", "images=nowhere"), "no such file or folder"),
         (("output=m.onnx", "check_images=0"), "at least 1"),
     ],

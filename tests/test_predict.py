@@ -128,6 +128,7 @@ def test_linear_heads_have_no_angle(command, tmp_path):
         (("images=nowhere",), "no such file or folder"),
         (("images=.",), "holds no picture"),
         (("images=.", "bias=much"), "a number, or auto"),
+        (("images=.", "bias=nan"), "a number, or auto"),
         (("images=.", "batch_size=0"), "at least 1"),
         (("images=.", "device=tpu9"), "no such device"),
     ],
@@ -142,12 +143,16 @@ def test_wrong_input_is_told_in_a_line(folder, command, arguments, told):
 
 
 def test_no_half_file_is_left_under_the_name_of_a_whole_one(folder, command, tmp_path):
-    _, run = folder
+    root, run = folder
     (tmp_path / "broken.png").write_text("no")
     best = f"checkpoint={run}/checkpoints/best.ckpt"
     finished = command("predict", best, "images=broken.png", "output=no/such/o.csv")
     assert finished.code == 1
     assert "none of the 1 files is a whole picture" in finished.err
+    finished = command("predict", best, f"images={root}", f"output={tmp_path}")
+    assert finished.code == 1
+    assert "is a folder" in finished.err
+    assert not list(tmp_path.parent.glob("*.part"))
     finished = command("predict", best, "images=broken.png", "output=broken.png/o")
     assert finished.code == 1
     assert "cannot be written" in finished.err

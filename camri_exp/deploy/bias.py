@@ -4,8 +4,7 @@ from pathlib import Path
 
 from camri_exp.errors import UserError
 from camri_exp.evaluation.measure import operating_point
-from camri_exp.evaluation.subject import from_run
-from camri_exp.results import read_result
+from camri_exp.evaluation.subject import finished, from_run
 
 
 def chosen_bias(checkpoint: Path) -> float:
@@ -17,7 +16,7 @@ def chosen_bias(checkpoint: Path) -> float:
         UserError: the checkpoint does not lie in a finished run, or the run kept the predictions of another one.
     """
     run = checkpoint.resolve().parent.parent
-    result = read_result(run)
+    result = finished(run)
     if (run / result["checkpoint"]).resolve() != checkpoint.resolve():
         raise UserError(
             f"the predictions kept in {run} are those of {result['checkpoint']}, not of {checkpoint.name}. Give that "

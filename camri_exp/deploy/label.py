@@ -93,6 +93,8 @@ def _rows(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
+    if output.is_dir():
+        raise UserError(f"output={output} is a folder. Give a file in it: output={output / 'labels.csv'}")
     part = output.with_name(output.name + ".part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,8 @@ def _missed(subject: Subject, answers: Answers) -> list[dict[str, Any]]:
     prediction, names = answers.scores.argmax(1), subject.class_names
     wrong = np.flatnonzero(np.isin(answers.target, subject.important) & (prediction != answers.target))
     known = subject.probabilities is not None
-    sure = (subject.probabilities(answers.scores) if subject.probabilities else answers.scores).max(1)
+    sureness = subject.probabilities(answers.scores) if subject.probabilities else answers.scores
+    sure = sureness[np.arange(len(prediction)), prediction]
     return [
         {
             "image": str(answers.names[i]),
@@ -142,7 +143,7 @@ def diagrams(subject: Subject, answers: Answers) -> dict[str, calibration.Reliab
         return None
     probabilities = subject.probabilities(answers.scores)
     return {
-        "top_label": calibration.top_label(probabilities, answers.target),
+        "top_label": calibration.top_label(probabilities, answers.scores.argmax(1), answers.target),
         "important": calibration.of_important(probabilities, answers.target, subject.important),
     }
 

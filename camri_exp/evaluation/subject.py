@@ -14,10 +14,11 @@ from torch import Tensor
 from camri_exp import build, checkpoint
 from camri_exp.deploy.model import Predictor
 from camri_exp.errors import UserError
-from camri_exp.results import read_result
+from camri_exp.results import read_predictions, read_result
 
 Array = npt.NDArray[Any]
 SPLITS = ("train", "val", "test")
+TITLE = ("data", "loss", "model", "seed")
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,16 @@ def from_run(run: Path, *splits: str) -> Subject:
     Raises:
         UserError: not the folder of a finished run, or its predictions lack a split.
     """
-    result, path = read_result(run), run / "predictions.npz"
+    result, path = finished(run), run / "predictions.npz"
     if not path.is_file():
         raise UserError(f"run={run} holds no predictions.npz. Give checkpoint={run / result['checkpoint']} instead.")
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    if missing := [split for split in splits if f"{split}_scores" not in arrays]:
+    arrays = read_predictions(path)
+    if missing := [split for split in splits if not {f"{split}_scores", f"{split}_target"} <= set(arrays)]:
         raise UserError(f"run={run} kept no predictions of split={missing[0]}. Give its checkpoint instead.")
     trained, notes = _checkpoint(run / result["checkpoint"])
     probabilities, more = _loss_probabilities(run, result, trained)
     return Subject(
-        title={key: result[key] for key in ("data", "loss", "model", "seed")} | {"run": str(run)},
+        title={key: result[key] for key in TITLE} | {"run": str(run)},
         class_names=list(result["class_names"]),
         important=list(result["important_class"]),
         answers={split: stored(arrays, split) for split in splits},
@@ -78,6 +78,22 @@ def from_run(run: Path, *splits: str) -> Subject:
         weight=None if trained is None else _array(trained["state_dict"].get("head.weight")),
         notes=notes + more,
     )
+
+
+def finished(run: Path) -> dict[str, Any]:
+    """``result.json`` of a finished run, with all that an evaluation takes from it.
+
+    Raises:
+        UserError: not the folder of a finished run, or its ``result.json`` is damaged.
+    """
+    try:
+        result = read_result(run)
+        missing = {*TITLE, "class_names", "important_class", "checkpoint"} - set(result)
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{run / 'result.json'} is damaged: {error}. Give another run, or a checkpoint.") from error
+    if missing:
+        raise UserError(f"{run / 'result.json'} lacks {', '.join(sorted(missing))}: not written by camri_exp.train.")
+    return result
 
 
 def _checkpoint(path: Path) -> tuple[dict[str, Any] | None, list[str]]:

@@ -39,9 +39,13 @@ def reliability(confidence: Array, outcome: Array, bins: int = BINS) -> Reliabil
     return Reliability(mean, frequency, count, float(error))
 
 
-def top_label(probabilities: Array, target: Array, bins: int = BINS) -> Reliability:
-    """Of the prediction: its probability against how often it is right; (n, K) and (n,)."""
-    return reliability(probabilities.max(1), probabilities.argmax(1) == target, bins)
+def top_label(probabilities: Array, prediction: Array, target: Array, bins: int = BINS) -> Reliability:
+    """Of the ``prediction`` (n,): its probability, of (n, K), against how often it is the ``target`` (n,).
+
+    The predicted class need not be the most probable one: a loss that favours a class in its scores may take that
+    out of its probabilities.
+    """
+    return reliability(probabilities[np.arange(len(target)), prediction], prediction == target, bins)
 
 
 def of_important(probabilities: Array, target: Array, important: Sequence[int], bins: int = BINS) -> Reliability:

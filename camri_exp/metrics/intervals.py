@@ -37,13 +37,19 @@ def wilson(hits: int, count: int, level: float = LEVEL) -> Interval:
 
 
 def cluster_bootstrap(
-    values: Array, groups: Array, level: float = LEVEL, draws: int = DRAWS, seed: int = 0
+    values: Array,
+    groups: Array,
+    level: float = LEVEL,
+    draws: int = DRAWS,
+    seed: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Interval:
     """The mean of ``values`` (n,) with a percentile bootstrap interval over whole ``groups`` (n,).
 
     Whole groups are drawn with replacement (Field & Welsh 2007): pictures of one physical thing are nearly one
     picture, and taking them for independent samples makes intervals too narrow. Of a single group nothing is known:
-    its interval is NaN.
+    its interval is NaN. Where all values are equal the bootstrap sees no spread and would claim certainty: there the
+    interval is Wilson's, with groups as samples; ``bounds`` are the least and largest value possible.
     """
     if not len(values):
         return Interval(np.nan, np.nan, np.nan)
@@ -51,6 +57,8 @@ def cluster_bootstrap(
     if not member.any():
         return Interval(float(np.mean(values)), np.nan, np.nan)
     total, size = np.bincount(member, weights=values), np.bincount(member)
+    if np.ptp(np.asarray(values, dtype=float)) == 0:
+        return _all_alike(float(values[0]), len(size), level, bounds)
     random, count = np.random.default_rng(seed), len(size)
     means = []
     for start in range(0, draws, CHUNK):
@@ -58,6 +66,15 @@ def cluster_bootstrap(
         means.append((times @ total) / (times @ size))
     low, high = _percentiles(np.concatenate(means), level)
     return Interval(float(np.mean(values)), low, high)
+
+
+def _all_alike(value: float, count: int, level: float, bounds: tuple[float, float]) -> Interval:
+    """``count`` samples of one value: as many of the unseen as Wilson's interval of none in ``count`` allows may lie
+    at either bound. Of hits this is Wilson's interval itself.
+    """
+    low, high = bounds
+    unseen = wilson(0, count, level).high
+    return Interval(value, value - unseen * (value - low), value + unseen * (high - value))
 
 
 def _percentiles(draws: Array, level: float) -> tuple[float, float]:
@@ -92,13 +109,19 @@ def paired(
     """Compare hits (n,) of two models on the same n images.
 
     The interval is a percentile bootstrap of the mean difference: over images, or whole ``groups`` (n,) where given.
+    Where all differences are equal it is Wilson's, as in ``cluster_bootstrap``: two models that agree on a few images
+    are not known to be equally good.
     """
     mine, other = np.asarray(mine, dtype=bool), np.asarray(other, dtype=bool)
     only_mine, only_other, n = int((mine & ~other).sum()), int((other & ~mine).sum()), len(mine)
     if not n:
         return Paired(np.nan, np.nan, np.nan, np.nan, np.nan, 0, 0, np.nan, 0)
+    differences, bounds = mine.astype(float) - other, (-1.0, 1.0)
     if groups is not None:
-        interval = cluster_bootstrap(mine.astype(float) - other, groups, level, draws, seed)
+        interval = cluster_bootstrap(differences, groups, level, draws, seed, bounds)
+        low, high = interval.low, interval.high
+    elif np.ptp(differences) == 0:
+        interval = _all_alike(float(differences[0]), n, level, bounds)
         low, high = interval.low, interval.high
     else:
         # Each image's difference is 1, -1 or 0: the bootstrap draws how many of each, not which.

@@ -90,13 +90,17 @@ def keeping(curve: Curve, accuracy: float) -> Point:
     """The point of largest recall among those of at least ``accuracy``; of equal ones the most accurate, then the
     one whose bias is nearest to zero.
 
+    A negative bias only where no other is as good: it never finds more, and where recall on a few validation images
+    is full it would give recall on all others away for accuracy that nobody asked for.
+
     Raises:
         ValueError: no point is so accurate.
     """
     able = np.flatnonzero(curve.accuracy >= accuracy - LEAST)
     if not len(able):
         raise ValueError(f"no bias gives an accuracy of {accuracy:.4f}; the best is {curve.accuracy.max():.4f}")
-    order = np.lexsort([np.abs(curve.bias[able]), -curve.accuracy[able].round(9), -curve.recall[able].round(9)])
+    bias, recall, exact = curve.bias[able], curve.recall[able].round(9), curve.accuracy[able].round(9)
+    order = np.lexsort([np.abs(bias), -exact, bias < 0, -recall])
     return curve.point(int(able[order[0]]))
 
 

@@ -1,6 +1,8 @@
 """The evaluate command: what it needs, what it writes, and what it refuses."""
 
+import io
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from camri_exp.errors import UserError
+from camri_exp.evaluation.subject import from_run
 from tests.evaluation.reading import FIGURES, evaluated, pictures
 from tests.finished import mixed_pictures, trained
 
@@ -73,6 +77,42 @@ def test_a_checkpoint_that_holds_code_is_refused_by_every_command(runs, command,
     assert finished.code == 1
     assert "was refused" in finished.err
     assert "code of the checkpoint ran" not in finished.out
+
+
+def damaged(run, into):
+    """Copies of ``run`` with files cut short, empty, mutated, or of something else, by the name that an error gives."""
+    whole, draw = (run / "predictions.npz").read_bytes(), random.Random(0)
+    heads = [i for i in range(len(whole)) if whole[i : i + 2] == b"PK"]
+    contents = [b"", b"hello", whole[: len(whole) // 2], whole[:-30]]
+    for _ in range(100):
+        copy = bytearray(whole)
+        copy[min(draw.choice(heads) + draw.randrange(120), len(copy) - 1)] = draw.randrange(256)
+        contents.append(bytes(copy))
+    objects, single = io.BytesIO(), io.BytesIO()
+    np.savez(objects, test_scores=np.array([print, {}], dtype=object))
+    np.save(single, np.eye(3))
+    contents += [objects.getvalue(), single.getvalue()]
+    shutil.copytree(run, into)
+    for content in contents:
+        (into / "predictions.npz").write_bytes(content)
+        yield "predictions.npz"
+    (into / "predictions.npz").write_bytes(whole)
+    for content in ("", '{"schema": 1,', "[]", '{"schema": 1}'):
+        (into / "result.json").write_text(content)
+        yield "result.json"
+
+
+def test_damaged_files_of_a_run_end_in_a_line(runs, tmp_path):
+    told = []
+    for name in damaged(runs["ce"], tmp_path / "damaged"):
+        try:
+            from_run(tmp_path / "damaged", "val", "test")
+        except UserError as error:
+            told.append((name, str(error)))
+    assert len(told) > 40
+    for name, message in told:
+        assert name in message or "kept no predictions" in message
+        assert len(message.splitlines()) == 1
 
 
 def test_data_of_other_classes_is_refused(command, tmp_path):

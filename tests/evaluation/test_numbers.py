@@ -7,6 +7,8 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
+from camri_exp.evaluation.measure import measure
+from camri_exp.evaluation.subject import Answers, Subject
 from camri_exp.metrics import intervals, threshold
 from tests.evaluation.reading import FIGURES, evaluated, kept, pictures
 
@@ -94,3 +96,19 @@ def test_the_threshold_comes_from_validation_and_is_told_on_test(runs, command, 
     own = next(row for row in rows if row["bias"] == 0)
     assert (own["accuracy"], own["recall"]) == pytest.approx((found["accuracy"], found["recall_important"]))
     assert (rows[0]["recall"], rows[-1]["recall"]) == (0, 1)
+
+
+def test_how_sure_a_mistake_was_is_the_probability_of_what_it_was_taken_for():
+    """A loss may favour a class in its scores and not in its probabilities, as MSE with outlying labels does."""
+    scores = np.array([[3.0, 1.0, 0.2], [0.1, 2.0, 0.3], [0.1, 0.2, 2.0]])
+    labels = np.array([6.0, 1.0, 1.0])
+    target = np.array([1, 1, 2])
+    answers = Answers(scores, target, ["a", "b", "c"], None)
+
+    def probabilities(scores):
+        return (scores / labels) / (scores / labels).sum(1, keepdims=True)
+
+    subject = Subject({}, ["x", "y", "z"], [1], {"val": answers, "test": answers}, False, probabilities)
+    missed = measure(subject, "test")["missed"]
+    assert [(row["image"], row["taken_for"]) for row in missed] == [("a", "x")]
+    assert missed[0]["probability"] == pytest.approx(0.5 / 1.7)

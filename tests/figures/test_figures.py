@@ -107,7 +107,7 @@ def test_a_side_without_images_is_left_out():
 def test_reliability_points_and_their_intervals():
     random = np.random.default_rng(0)
     probabilities, target = random.dirichlet([0.3] * 4, 300), random.integers(4, size=300)
-    one = calibration.top_label(probabilities, target)
+    one = calibration.top_label(probabilities, probabilities.argmax(1), target)
     figure = reliability_diagram({"top": one, "cat": calibration.of_important(probabilities, target, [1])})
     above = figure.axes[0]
     points = [line.get_xydata()[0] for line in above.lines if line.get_marker() == "o"]

@@ -58,7 +58,25 @@ def test_exchanging_the_two_turns_the_sign():
 def test_equal_models_differ_by_nothing():
     hits = np.arange(50) % 3 > 0
     found = paired(hits, hits)
-    assert (found.difference, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+    assert (found.difference, found.p_value) == (0, 1)
+
+
+def test_models_that_agree_on_few_images_are_not_known_to_be_equal():
+    hits = np.arange(50) % 3 > 0
+    found = paired(hits, hits)
+    assert found.high == -found.low == pytest.approx(wilson(0, 50).high)
+    by_group = paired(hits, hits, np.arange(50) // 10)
+    assert by_group.high == -by_group.low == pytest.approx(wilson(0, 5).high)
+    better = paired(np.ones(20), np.zeros(20))
+    assert -1 < better.low < better.difference == better.high == 1
+
+
+@pytest.mark.parametrize("hit", [0, 1])
+def test_of_groups_all_alike_no_certainty_is_claimed(hit):
+    found = cluster_bootstrap(np.full(90, hit), np.arange(90) // 30)
+    wanted = wilson(3 * hit, 3)
+    assert (found.value, found.low, found.high) == pytest.approx((hit, wanted.low, wanted.high))
+    assert found.high - found.low > 0.5
 
 
 def test_groups_of_one_are_independent_images():

@@ -61,12 +61,21 @@ def random_probabilities(seed=0, n=400):
 def test_calibration_error_is_torchmetrics():
     probabilities, target = random_probabilities()
     wanted = multiclass_calibration_error(torch.tensor(probabilities), torch.tensor(target), 4, n_bins=15)
-    assert calibration.top_label(probabilities, target).error == pytest.approx(float(wanted), abs=1e-6)
+    found = calibration.top_label(probabilities, probabilities.argmax(1), target)
+    assert found.error == pytest.approx(float(wanted), abs=1e-6)
+
+
+def test_what_was_predicted_need_not_be_the_most_probable():
+    probabilities, prediction = np.tile([0.1, 0.6, 0.3], (50, 1)), np.full(50, 2)
+    found = calibration.top_label(probabilities, prediction, prediction)
+    assert found.confidence[found.count > 0] == pytest.approx(0.3)
+    assert found.error == pytest.approx(0.7)
 
 
 def test_bins_add_up_to_the_error():
     probabilities, target = random_probabilities(1)
-    for found in (calibration.top_label(probabilities, target), calibration.of_important(probabilities, target, [2])):
+    top = calibration.top_label(probabilities, probabilities.argmax(1), target)
+    for found in (top, calibration.of_important(probabilities, target, [2])):
         full = found.count > 0
         gap = np.abs(found.confidence - found.frequency)[full]
         assert found.count.sum() == 400

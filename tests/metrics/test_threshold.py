@@ -85,6 +85,15 @@ def test_nothing_to_gain_leaves_the_model_alone():
     assert threshold.keeping(threshold.curve(scores, target, [1]), 1.0).bias == 0
 
 
+def test_recall_that_is_full_on_validation_is_not_given_away_for_accuracy():
+    scores = np.array([[0.0, 3.0], [2.0, 0.0], [0.0, 1.0]])  # the last is taken for the important class
+    target = np.array([1, 0, 0])
+    curve = threshold.curve(scores, target, [1])
+    assert curve.accuracy.max() == 1, "a bias between -1 and -3 keeps the recall and mends the mistake"
+    assert threshold.keeping(curve, 2 / 3) == threshold.Point(0.0, 1.0, 0.5, pytest.approx(2 / 3))
+    assert -3 < threshold.keeping(curve, 1.0).bias < -1, "where the accuracy is asked for, it is taken"
+
+
 def test_impossible_demands_are_refused():
     scores, target = random_case(0)
     with pytest.raises(ValueError, match="the best is"):
