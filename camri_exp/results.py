@@ -4,8 +4,12 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+import struct
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,11 @@ from camri_exp.errors import UserError
 SCHEMA = 1
 # What changes where or how a run is told about, but not what it computes.
 NOT_HASHED = ("logger", "sweep", "resume", "baseline", "important_class_names")
+# What NumPy raises for files that are damaged, no archives, or hold objects (seen with mutated files).
+REFUSED = (
+    OSError, ValueError, EOFError, RuntimeError, SyntaxError, TypeError, MemoryError, TokenError, struct.error,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def config_hash(cfg: DictConfig) -> str:
@@ -49,6 +58,22 @@ def write_predictions(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     with open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     os.replace(temporary, path)
+
+
+def read_predictions(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """The arrays of a ``predictions.npz``, or those of ``names`` that it has.
+
+    Raises:
+        UserError: a file that is damaged, or holds more than numbers and text.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files if names is None or name in names}
+    except REFUSED as error:
+        raise UserError(
+            f"{path} was refused: it is damaged, or holds more than numbers and text. Copy it again, or evaluate the "
+            "run's checkpoint instead: checkpoint=PATH"
+        ) from error
 
 
 def read_result(run: Path) -> dict[str, Any]:

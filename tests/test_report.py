@@ -30,7 +30,7 @@ def test_report_of_a_sweep(command: Command, tmp_path: Path) -> None:
     ]
     assert "15 finished runs; 1 not started." in finished.out
     assert "CAMRI" in finished.out
-    assert finished.out.splitlines()[-2].startswith("For cat of toy: ")
+    assert finished.out.splitlines()[-1].startswith("For cat of toy: ")
     table = (sweep / "report" / "table.md").read_text().splitlines()
     assert table[0] == "15 finished runs; 1 not started."
     assert any(
@@ -58,6 +58,16 @@ def test_several_sweeps_and_names_with_commas_and_equals_signs(command: Command,
     both = command("report", f"sweep={two},{two}", "protocol=paper", "tolerance=0.1")
     assert "10 finished runs" in both.out
     assert "chosen on the test split" in both.out
+
+
+def test_predictions_cut_short_are_told_in_a_line(command: Command, tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path / "sweep", range(2))
+    path = next(sweep.glob("*ce*/predictions.npz"))
+    path.write_bytes(path.read_bytes()[:-40])
+    finished = command("report", f"sweep={sweep}")
+    assert finished.code == 1
+    assert finished.err.startswith(f"error: {path} was refused: it is damaged")
+    assert len(finished.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

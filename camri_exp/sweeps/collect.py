@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camri_exp.errors import UserError
-from camri_exp.results import read_result
+from camri_exp.results import read_predictions, read_result
 
 RUN_FILES = {"result.json", "failure.json", "job.json", "config.yaml"}
 # Overrides that stand in other fields of a run, or do not change what it computes.
@@ -54,8 +54,8 @@ class Run:
         path = self.folder / "predictions.npz"
         if not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as file:
-            return [file[name] for name in names] if set(names) <= set(file.files) else None
+        found = read_predictions(path, names)
+        return [found[name] for name in names] if set(names) <= set(found) else None
 
 
 @dataclass(frozen=True)

@@ -71,5 +71,5 @@ def _printed(
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [" ".join(about(collection)), "", tables.caption(rules), ""]
     lines += ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [header, *rows]]
-    lines += ["", *(f"note: {note}" for one in judged for note in one.notes), *map(verdict, judged)]
-    return "\n".join([*lines, f"report: {output / 'report.html'}"])
+    lines += ["", *(f"note: {note}" for one in judged for note in one.notes), f"report: {output / 'report.html'}"]
+    return "\n".join([*lines, *map(verdict, judged)])
