@@ -149,6 +149,7 @@ def tellers(cfg: DictConfig, run_dir: Path, important_class_names: Sequence[str]
         "config": OmegaConf.to_container(cfg, resolve=True),
         "run_dir": str(run_dir),
         "overrides": list(hydra.overrides.task),
+        "job_type": "train",
         "group": cfg.sweep.name if hydra.mode == RunMode.MULTIRUN else None,
         "important_class_names": list(important_class_names),
     }

@@ -74,11 +74,16 @@ class GridSweeper(BasicSweeper):
         """``multirun.yaml`` as Hydra writes it, and ``jobs.json``: what a report may expect to find."""
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
-        plan, new = folder / "jobs.json", folder / "jobs.json.tmp"
-        with FileLock(folder / ".plan"):  # two sweeps of one name may start at once, and be killed at any time
-            known = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else []
-            new.write_text(json.dumps(list(dict.fromkeys([*known, *names])), indent=0), encoding="utf-8")
-            os.replace(new, plan)
+        add_to_plan(folder, names)
+
+
+def add_to_plan(folder: Path, names: Sequence[str]) -> None:
+    """Add jobs to ``jobs.json``. Two sweeps of one name may start at once, and be killed at any time."""
+    plan, new = folder / "jobs.json", folder / "jobs.json.tmp"
+    with FileLock(folder / ".plan"):
+        known = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else []
+        new.write_text(json.dumps(list(dict.fromkeys([*known, *names])), indent=0), encoding="utf-8")
+        os.replace(new, plan)
 
 
 def covering(jobs: Sequence[Sequence[str]]) -> list[Sequence[str]]:

@@ -95,18 +95,19 @@ class WandbRun(Logger):
             "group": group,
             "tags": tags(config, important_class_names),
             "config": {**config, "important_class_names": names},
-            **self._identity(run_name(overrides, config), resumed=config.get("resume") is not None),
+            **self._identity(run_name(overrides, config), job_type, resumed=config.get("resume") is not None),
         }
         self._unharmed("did not start", lambda: self._start(mode))
 
-    def _identity(self, name: str, resumed: bool) -> dict[str, str]:
-        """Id and name of the run, kept beside the checkpoints: a resumed run goes on in the same W&B run."""
+    def _identity(self, name: str, job_type: str, resumed: bool) -> dict[str, str]:
+        """Id and name of the run, of training kept beside the checkpoints: resumed, it goes on in the same W&B run."""
         path = self.run_dir / "checkpoints" / "wandb.json"
         if resumed and path.is_file():  # not where another run is overwritten: its curves are not this one's
             return {**json.loads(path.read_text(encoding="utf-8")), "resume": "allow"}
         identity = {"id": uuid.uuid4().hex[:12], "name": name}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, identity)
+        if job_type == "train":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, identity)
         return identity
 
     def _start(self, mode: str) -> None:
@@ -148,12 +149,27 @@ class WandbRun(Logger):
             with environment("WANDB_DATA_DIR", self.run_dir / "wandb"):
                 run.log({**media.tables(result, arrays, data, probabilities), STEP: self.step})
 
-        self.steps = {
-            "summary": lambda run: run.summary.update(summary(result)),
-            "figures": lambda run: run.log({**media.images(result, arrays), STEP: self.step}),
-            "tables": log_tables,
-            "checkpoints": self._log_checkpoints,
-        }
+        self._send(
+            summary=lambda run: run.summary.update(summary(result)),
+            figures=lambda run: run.log({**media.images(result, arrays), STEP: self.step}),
+            tables=log_tables,
+            checkpoints=self._log_checkpoints,
+        )
+
+    def report_evaluation(self, found: Mapping[str, Any], figures: Sequence[Path]) -> None:
+        """Log what an evaluation found: the numbers of its ``evaluation.json``, and its figures."""
+        if self.run is None:
+            return
+        import wandb
+
+        self._send(
+            summary=lambda run: run.summary.update(evaluation_summary(found)),
+            figures=lambda run: run.log({f"evaluation/{path.stem}": wandb.Image(str(path)) for path in figures}),
+        )
+
+    def _send(self, **steps: Step) -> None:
+        """Take the steps, or keep them for an offline part from the first one on that the service does not take."""
+        self.steps = steps
         if self._online() and (problem := trouble(self.run.settings.base_url)) is not None:
             self._tell(f"W&B does not answer ({problem}); results on disk are complete")
             self.deferred = True  # tables and checkpoints would ask it over and over
@@ -232,6 +248,19 @@ def summary(result: Mapping[str, Any]) -> dict[str, float]:
     values |= {f"test/recall/{name}": value for name, value in test["recall"].items()}
     values |= {f"chosen/val/{name}": val[name] for name in METRICS}
     return values | {key: result[key] for key in ("epochs", "fit_seconds", "images_per_second", "parameters")}
+
+
+def evaluation_summary(found: Mapping[str, Any]) -> dict[str, float]:
+    """An evaluation's numbers as ``evaluation/<split>/…``, so that no panel of training runs counts them again."""
+    values = {name: found[name] for name in METRICS}
+    values |= {f"recall/{name}": value for name, value in found["recall"].items()}
+    for name, interval in found["intervals"].items():
+        values |= {f"{name}_{end}": interval[end] for end in ("low", "high")}
+    if (moved := found["threshold"]) is not None:
+        values |= {f"threshold/{name}": value for name, value in moved[found["split"]].items()}
+    if found["calibration"] is not None:
+        values |= {f"calibration/{name}": one["error"] for name, one in found["calibration"].items()}
+    return {f"evaluation/{found['split']}/{name}": value for name, value in values.items() if value is not None}
 
 
 def _relative(path: Path) -> Path:

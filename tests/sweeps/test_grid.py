@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
 from camri_exp.errors import UserError
 from camri_exp.sweeps.grid import expand
-from hydra_plugins.camri_exp_sweeper import GridSweeper
+from hydra_plugins.camri_exp_sweeper import add_to_plan
 
 KEYS = {"ce": ["label_smoothing"], "camri": ["margin", "scale"], "arcface": ["margin", "scale"], "wce": ["weight"]}
 
@@ -77,13 +76,8 @@ def test_no_job_twice() -> None:
 
 
 def test_sweeps_of_one_name_that_start_at_once_plan_all_their_jobs(tmp_path: Path) -> None:
-    def start(name: int) -> None:
-        sweeper = GridSweeper()
-        sweeper.config = OmegaConf.create({})
-        sweeper.write_plan(tmp_path, ["shared", f"own{name}"])
-
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(start, range(40)))
+        list(pool.map(lambda name: add_to_plan(tmp_path, ["shared", f"own{name}"]), range(40)))
 
     plan = json.loads((tmp_path / "jobs.json").read_text())
     assert sorted(plan) == sorted({"shared", *(f"own{name}" for name in range(40))})

@@ -1,6 +1,7 @@
 """What real jobs leave in W&B's own files."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -164,6 +165,29 @@ def test_a_key_is_found_where_wandb_looks(tmp_path: Path, monkeypatch: pytest.Mo
         keys.write_text(f"machine {host}\n  login user\n  password {service.KEY}\n", encoding="utf-8")
         assert has_key(url)
         assert not has_key("https://elsewhere.example")
+
+
+def test_an_evaluation_is_a_run_of_its_own(
+    sweep: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run = tmp_path / "run"
+    shutil.copytree(next(sweep.glob("*camri*")), run, ignore=shutil.ignore_patterns("wandb", "figures"))
+    before = (run / "checkpoints" / "wandb.json").read_bytes()
+    done = command("evaluate", f"run={run}", "logger=wandb")
+    assert done.code == 0, done.err
+    assert f"python -m camri_exp.tracking.sync {run.relative_to(tmp_path)}" in done.out
+    (file,) = reading.files(run)
+    told, found = reading.read(file), json.loads((run / "evaluation.json").read_text())
+    assert (told.job_type, told.exit_code) == ("evaluate", 0)
+    assert told.config["loss"]["scale"] == 16
+    assert told.summary["evaluation/test/accuracy"] == found["accuracy"]
+    assert told.summary["evaluation/test/recall_important_low"] == found["intervals"]["recall_important"]["low"]
+    assert told.summary["evaluation/test/threshold/recall"] == found["threshold"]["test"]["recall"]
+    assert not any(key.startswith(("test/", "val/")) for key in told.logged())  # panels of training runs
+    drawn = {path.stem for path in (run / "figures").glob("*.png")}
+    assert {f"evaluation/{name}" for name in drawn} <= {key.partition(".")[0] for key in told.logged()}
+    assert (run / "checkpoints" / "wandb.json").read_bytes() == before
 
 
 def test_disabled_leaves_nothing(train: Command, tmp_path: Path) -> None:
