@@ -184,4 +184,6 @@ def trainer(cfg: DictConfig, run_dir: Path, callbacks: list[Callback], tellers: 
         profiler=lean.NoProfiler(),
     )
     lean.drop_empty_hooks(built.callbacks)
+    if built.strategy.root_device.type == "cpu":
+        lean.keep_freed_memory()
     return built

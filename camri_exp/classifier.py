@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from camri_exp.errors import UserError
+from camri_exp.lean import inspected_once
 from camri_exp.losses.base import Loss
 from camri_exp.metrics.confusion import summarize
 from camri_exp.metrics.online import OwnClassAngle, angle_summary
@@ -81,6 +82,7 @@ class Classifier(pl.LightningModule):
             self.backbone.eval()  # its batch norms keep their statistics too
         self.meter.start_epoch()
 
+    @inspected_once
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, target = batch
         loss = self.loss(self(images), target)

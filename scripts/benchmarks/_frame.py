@@ -8,11 +8,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 FOLDER = Path(__file__).parent
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "numpy")
@@ -124,6 +127,13 @@ def seconds(function: Callable[[], Any], calls: int = 1) -> Callable[[], float]:
         return (time.perf_counter() - begin) / calls
 
     return measure
+
+
+@contextmanager
+def nothing_compiled_yet() -> Iterator[None]:
+    """``torch.compile`` without what earlier processes left on disk, which would make it seem to take no time."""
+    with TemporaryDirectory() as empty, mock.patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=empty):
+        yield
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from benchmarks._frame import Row, in_turn, seconds
+from camri_exp import lean
 from camri_exp.backbones import SmallCNN
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.images import Images, Split
@@ -80,6 +81,7 @@ def step(batch: int, features: int, classes: int, important: int, pictures: int)
 
 
 def measure(quick: bool) -> list[Row]:
+    lean.keep_freed_memory()  # as the trainer does
     rows = []
     for name, (label, sizes) in SIZES.items():
         chosen = sizes[:2] if quick else sizes
