@@ -54,6 +54,9 @@ class GTSRBDataModule(ImageDataModule):
     Args:
         variant: ``official``, all 39,209 training images, or ``torchvision``, the 26,640 that its class reads.
         drop_leaked: leave out the test images that are pixel by pixel a training image (8 stop signs).
+        val_fraction: of each class's physical signs, at least one, for validation. The rarest classes have seven: a
+            tenth of them is one, and their validation recall then that of one sign.
+        split_seed: another seed, other signs for validation.
         rest: see ``ImageDataModule``.
 
     Raises:
@@ -61,12 +64,22 @@ class GTSRBDataModule(ImageDataModule):
     """
 
     def __init__(
-        self, root: str, variant: str = "official", drop_leaked: bool = False, image_size: int = 32, **rest: Any
+        self,
+        root: str,
+        variant: str = "official",
+        drop_leaked: bool = False,
+        val_fraction: float = 0.1,
+        split_seed: int = 0,
+        image_size: int = 32,
+        **rest: Any,
     ) -> None:
         super().__init__(root=root, image_size=image_size, **rest)
         if variant not in TRAINING:
             raise ValueError(f"variant={variant}; expected one of {', '.join(TRAINING)}.{nearest(variant, TRAINING)}")
+        if not 0 < val_fraction < 1:
+            raise ValueError(f"val_fraction={val_fraction}; expected a share of the signs above 0 and below 1")
         self.variant, self.drop_leaked = variant, drop_leaked
+        self.val_fraction, self.split_seed = val_fraction, split_seed
         self.folder = Path(root) / "gtsrb"
 
     def prepare_data(self) -> None:
@@ -93,7 +106,8 @@ class GTSRBDataModule(ImageDataModule):
         is_training = np.char.startswith(np.array(names), TRAINING[self.variant][0])
         training, test = np.flatnonzero(is_training), np.flatnonzero(~is_training)
         tracks = [track(name) if inside else "" for name, inside in zip(names, is_training, strict=True)]
-        kept, held = hold_out(images.target[training], [tracks[i] for i in training], fraction=0.1)
+        signs = [tracks[i] for i in training]
+        kept, held = hold_out(images.target[training], signs, self.val_fraction, self.split_seed)
         return {
             "train": images.split(training[kept], tracks),
             "val": images.split(training[held], tracks),

@@ -92,6 +92,21 @@ def test_gtsrb_keeps_tracks_together(tmp_path: Path) -> None:
     assert data.groups("test") is None
 
 
+def test_gtsrb_validates_on_more_or_on_other_signs_if_asked(tmp_path: Path) -> None:
+    root = str(pictures.gtsrb(tmp_path, classes=43, tracks=8, frames=1))
+
+    def signs(**settings: Any) -> set[str]:
+        data = ready(GTSRBDataModule(root, **settings))
+        assert set(data.groups("val") or ()).isdisjoint(data.groups("train") or ())
+        return set(data.groups("val") or ())
+
+    assert (len(signs()), len(signs(val_fraction=0.25))) == (43, 86)
+    assert signs() < signs(val_fraction=0.25)
+    assert signs(split_seed=0) == signs() != signs(split_seed=1)
+    with pytest.raises(ValueError, match=r"val_fraction=1; expected a share of the signs above 0 and below 1"):
+        GTSRBDataModule(root, val_fraction=1)
+
+
 def test_gtsrb_images_labels_and_names_belong_together(tmp_path: Path) -> None:
     data = made("gtsrb", tmp_path)
     for split in SPLITS:
