@@ -14,6 +14,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from camri_exp.deploy import check
+from camri_exp.deploy.formats import FORMATS
+from camri_exp.errors import UserError
 from tests.finished import trained
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -166,3 +168,16 @@ def test_the_printed_snippet_classifies_a_picture_without_this_package(runs, com
         ) * (np.arange(10) == 8)  # fmt: skip
         assert name == str((wanted[i] + bias).argmax())
         assert 0 < float(probability) <= 1
+
+
+class Branching(torch.nn.Module):
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return (images, images) if images.sum() > 0 else (images, images + 1)
+
+
+@pytest.mark.parametrize(("name", "other"), [("torch", "onnx"), ("onnx", "torch")])
+def test_a_model_that_no_exporter_can_write_says_what_to_try(tmp_path, name, other):
+    suffix, write = FORMATS[name]
+    with pytest.raises(UserError, match=f"format={name}: .*\n.* update it, or try format={other}$") as told:
+        write(Branching(), torch.zeros(2, 3, 8, 8), {}, tmp_path / f"model{suffix}")
+    assert len(str(told.value).splitlines()) == 2

@@ -83,7 +83,12 @@ def _explained(name: str) -> Iterator[None]:
         yield
     except (RuntimeError, TypeError, ValueError) as error:  # the exporters' own errors are RuntimeErrors
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UserError(f"torch's exporter cannot write this model with format={name}: {first}") from error
+        others = ", ".join(other for other in FORMATS if other != name)
+        raise UserError(
+            f"torch's exporter cannot write this model with format={name}: {first}\n"
+            f"An old torch ({torch.__version__} here) may not fit what else is installed: update it, or try "
+            f"format={others}"
+        ) from error
 
 
 @contextmanager
