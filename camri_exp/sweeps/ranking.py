@@ -44,8 +44,9 @@ def ranking(baseline: str, data: str, loss: str) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argsort(mean_recalls(own), kind="stable"))
 
 
-def mean_recalls(runs: Sequence[Run]) -> Any:
-    return np.mean([[run.recall("val", [k]) for k in range(len(run.class_names))] for run in runs], axis=0)
+def mean_recalls(runs: Sequence[Run], split: str = "val") -> Any:
+    """Mean over the runs of each class's recall (K,)."""
+    return np.mean([[run.recall(split, [k]) for k in range(len(run.class_names))] for run in runs], axis=0)
 
 
 def places(runs: Sequence[Run], important: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
+from scipy.stats import spearmanr
 
 from camri_exp.cli import CONFIGS
 from camri_exp.sweeps import tables
@@ -56,6 +57,7 @@ def section(folder: Path, names: Mapping[str, str]) -> str:
         f"`python scripts/reproduce.py dataset={dataset} budget={budget}`: {about['hours']} hours of training on "
         f"{', '.join(about['hardware'])}, torch {about['torch']}, commit {about['commit']}, {about['date']}.",
         *([reading.read_text(encoding="utf-8").strip()] if reading.is_file() else []),
+        agreement(judged[0]),
         "### In the paper's layout",
         beside_paper(judged, ranks, dataset, names),
         *(detail(one, ranks[one.case.important], names) + figures(folder, places[one.case]) for one in judged),
@@ -78,6 +80,18 @@ def rank_of(one: Judgement, runs: Sequence[Run]) -> str:
     order = np.argsort(mean_recalls(list(one.baseline.chosen.runs.values())), kind="stable").tolist()
     place = order.index(one.case.important[0])
     return "median" if place == len(order) // 2 else f"worst{place + 1}"
+
+
+def agreement(one: Judgement) -> str:
+    """Are the classes that the baseline finds least often on validation those that it finds least often on test?"""
+    assert one.baseline.chosen is not None
+    runs = list(one.baseline.chosen.runs.values())
+    val, test = (mean_recalls(runs, split) for split in ("val", "test"))
+    worst = [f"{tables.plain(runs[0].class_names[k])} ({test[k]:.4f})" for k in np.argsort(test, kind="stable")[:3]]
+    return (
+        f"Classes by {one.baseline.method}'s recall, validation against test: rank correlation "
+        f"{spearmanr(val, test).statistic:.2f} over {len(val)} classes. Worst on test: {', '.join(worst)}."
+    )
 
 
 def beside_paper(

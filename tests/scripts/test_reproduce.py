@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reproduction import keep, page
 from reproduction.plan import STUDIES, planned, table
+from scipy.stats import spearmanr
 
 from camri_exp.metrics import threshold
 from camri_exp.sweeps import tables
@@ -99,6 +100,20 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, tmp_path: Pat
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_page_says_whether_validation_ranks_the_classes_as_test_does(kept: Path) -> None:
+    (judged, *_) = judge(collect([kept]).runs, Protocol())
+    said = page.agreement(judged)
+    assert judged.baseline.chosen is not None
+    runs = list(judged.baseline.chosen.runs.values())
+    val, test = (
+        np.mean([list(run.metrics[split]["recall"].values()) for run in runs], axis=0) for split in ("val", "test")
+    )
+    assert f"rank correlation {spearmanr(val, test).statistic:.2f} over {len(val)} classes" in said
+    names = list(runs[0].metrics["test"]["recall"])
+    assert f"Worst on test: {tables.plain(names[int(test.argmin())])} ({test.min():.4f})" in said
+    assert said in page.text(kept.parent)
 
 
 def test_the_results_page_is_what_the_kept_runs_say() -> None:
