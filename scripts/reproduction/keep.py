@@ -13,6 +13,7 @@ import torch
 
 from camri_exp.results import read_result, write_json
 from camri_exp.sweeps.collect import Run, collect
+from camri_exp.sweeps.ranking import mean_recalls
 
 Array = npt.NDArray[Any]
 FIGURES = ("recall_accuracy", "margin_scale_camri", "angle_variance")
@@ -24,7 +25,7 @@ def keep(sweep: Path, kept: Path, study: str, planned: int, baseline: str = "ce"
     ``planned`` is the number of runs of the whole study, of which the sweep may have a part.
     """
     runs = collect([sweep]).runs
-    important = sorted({k for run in runs if not run.class_free for k in run.important})
+    important = sorted({k for run in runs if not run.class_free for k in run.important} | ranked(runs, baseline))
     for run in runs:
         folder = kept / run.folder.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,6 +37,12 @@ def keep(sweep: Path, kept: Path, study: str, planned: int, baseline: str = "ce"
         for path in (sweep / "report" / "figures").glob(f"*_{name}.png"):
             shutil.copy(path, kept / "figures")
     write_json(kept / "study.json", _about(runs, study, planned))
+
+
+def ranked(runs: Sequence[Run], baseline: str) -> set[int]:
+    """The classes at worst1, worst2 and median: a study that goes on from what is kept of it will ask for them."""
+    order = np.argsort(mean_recalls([run for run in runs if run.loss == baseline]), kind="stable").tolist()
+    return {order[0], order[1], order[len(order) // 2]}
 
 
 def restore(kept: Path, sweep: Path) -> None:

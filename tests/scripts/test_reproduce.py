@@ -49,6 +49,21 @@ def test_what_is_kept_gives_the_same_tables_as_the_sweep(kept: Path, tmp_path: P
     assert any(one.rival is not None for one in small)
 
 
+def test_what_is_kept_of_a_part_serves_the_classes_still_to_be_asked_for(tmp_path: Path) -> None:
+    """Whose threshold is moved once the study has gone on from what was kept."""
+    sweep, kept = write_sweep(tmp_path / "sweep", important=(0,)), tmp_path / "kept"
+    for run in sweep.iterdir():
+        result = json.loads((run / "result.json").read_text())
+        (run / "result.json").write_text(json.dumps(result | {"hardware": "an abacus", "fit_seconds": 36.0}))
+    keep.keep(sweep, kept, study="gtsrb_cpu", planned=210)
+    runs = [run for run in collect([sweep]).runs if run.loss == "ce"]
+    for run in runs:
+        whole, small = (np.load(at / "predictions.npz")["test_scores"] for at in (run.folder, kept / run.folder.name))
+        for k in keep.ranked(runs, "ce"):
+            np.testing.assert_array_equal(threshold.moved(small, [k], 3.0), threshold.moved(whole, [k], 3.0))
+    assert len(keep.ranked(runs, "ce")) >= 2
+
+
 def test_the_page_shows_the_tables_beside_the_papers_numbers(kept: Path) -> None:
     text = page.text(kept.parent)
     judged = judge(collect([kept]).runs, Protocol())
