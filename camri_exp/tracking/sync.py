@@ -10,12 +10,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from camri_exp.cli import fail
 from camri_exp.errors import UserError
 
 USAGE = "python -m camri_exp.tracking.sync FOLDER... [timeout=600]    (timeout: seconds a run may take)"
+ENDING = 30  # seconds that wandb's own process may take to notice that it is alone
 STILL_WRITTEN = 60  # seconds: W&B writes system metrics more often than that while a run goes on
 
 
@@ -133,8 +135,20 @@ def check_service() -> None:
 
 
 def _wandb(*arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "wandb", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    """Run ``wandb``. At the time limit it ends, and the process that it started, which would go on uploading, as well:
+
+    that one follows within moments, and holds the pipes until then.
+    """
+    command, pipe = [sys.executable, "-m", "wandb", *arguments], subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=ENDING)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def _name(file: Path) -> str:
