@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
-from camri_exp.data import imbalance
+from camri_exp.data import imbalance as profiles
 from camri_exp.data.augment import Augmentation
 from camri_exp.data.batches import Batches
 from camri_exp.data.images import Split
-from camri_exp.data.imbalance import check as check_imbalance
 from camri_exp.errors import UserError
 
 
@@ -57,7 +56,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}; expected at least 1")
         if imbalance is not None:
-            check_imbalance(imbalance)
+            profiles.check(imbalance)
         self.root, self.batch_size, self.image_size, self.seed = root, batch_size, image_size, seed
         self.augmentation = Augmentation(**augmentation or {}) if augment else Augmentation()
         self.imbalance, self.device, self.cache_dir = imbalance, device, cache_dir
@@ -74,7 +73,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         splits = self.load()
         train = splits["train"]
         if self.imbalance is not None:
-            train = train.subset(imbalance.kept(train.target.numpy(), self.class_names, **self.imbalance))
+            train = train.subset(profiles.kept(train.target.numpy(), self.class_names, **self.imbalance))
         self._check(splits | {"train": train})
         self.class_counts: list[int] = torch.bincount(train.target, minlength=len(self.class_names)).tolist()
         self.channels = train.images.shape[1]

@@ -41,7 +41,7 @@ def kept(
             "for profile=class, and none for the others."
         )
     if profile == "class":
-        share[_ids(class_name, class_names)] = 1 / ratio
+        share[important.resolve(class_name, class_names, "data", key="data.imbalance.class_name")] = 1 / ratio
     stays = np.zeros(len(target), dtype=bool)
     for label in range(len(class_names)):
         own = np.flatnonzero(target == label)
@@ -60,13 +60,6 @@ def check(settings: Mapping[str, Any]) -> None:
         inspect.signature(kept).bind(None, None, **settings)
     except TypeError as error:
         raise ValueError(f"imbalance: {error}; expected profile, ratio and, if wished, class_name and seed") from error
-
-
-def _ids(class_name: Any, class_names: list[str]) -> list[int]:
-    try:
-        return important.resolve(class_name, class_names, "data")
-    except UserError as error:  # it speaks of another key
-        raise UserError(str(error).replace("important_class", "data.imbalance.class_name")) from error
 
 
 def shares(num_classes: int, profile: str, ratio: float) -> npt.NDArray[np.float64]:

@@ -135,9 +135,9 @@ def check_service() -> None:
 
 
 def _wandb(*arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:
-    """Run ``wandb``. At the time limit it ends, and the process that it started, which would go on uploading, as well:
+    """Run ``wandb``, at most ``timeout`` seconds.
 
-    that one follows within moments, and holds the pipes until then.
+    The process that it starts would go on uploading: it ends when it finds itself alone, and holds the pipes till then.
     """
     command, pipe = [sys.executable, "-m", "wandb", *arguments], subprocess.PIPE
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process:

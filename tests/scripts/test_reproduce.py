@@ -23,15 +23,20 @@ from tests.sweeps.generate import write_sweep
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def kept_of(sweep: Path, kept: Path) -> None:
+    """Keep a generated sweep as a study, once its runs say what they ran on and how long."""
+    for run in sweep.iterdir():
+        result = json.loads((run / "result.json").read_text())
+        (run / "result.json").write_text(json.dumps(result | {"hardware": "an abacus", "fit_seconds": 36.0}))
+    keep.keep(sweep, kept, study="gtsrb_cpu", planned=210)
+
+
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     """A study of two classes, as it is kept."""
     for important in ((0,), (2,)):
         write_sweep(tmp_path / "sweep", important=important)
-    for run in (tmp_path / "sweep").iterdir():
-        result = json.loads((run / "result.json").read_text())
-        (run / "result.json").write_text(json.dumps(result | {"hardware": "an abacus", "fit_seconds": 36.0}))
-    keep.keep(tmp_path / "sweep", tmp_path / "results" / "gtsrb_cpu", study="gtsrb_cpu", planned=210)
+    kept_of(tmp_path / "sweep", tmp_path / "results" / "gtsrb_cpu")
     return tmp_path / "results" / "gtsrb_cpu"
 
 
@@ -52,10 +57,7 @@ def test_what_is_kept_gives_the_same_tables_as_the_sweep(kept: Path, tmp_path: P
 def test_what_is_kept_of_a_part_serves_the_classes_still_to_be_asked_for(tmp_path: Path) -> None:
     """Whose threshold is moved once the study has gone on from what was kept."""
     sweep, kept = write_sweep(tmp_path / "sweep", important=(0,)), tmp_path / "kept"
-    for run in sweep.iterdir():
-        result = json.loads((run / "result.json").read_text())
-        (run / "result.json").write_text(json.dumps(result | {"hardware": "an abacus", "fit_seconds": 36.0}))
-    keep.keep(sweep, kept, study="gtsrb_cpu", planned=210)
+    kept_of(sweep, kept)
     runs = [run for run in collect([sweep]).runs if run.loss == "ce"]
     for run in runs:
         whole, small = (np.load(at / "predictions.npz")["test_scores"] for at in (run.folder, kept / run.folder.name))
