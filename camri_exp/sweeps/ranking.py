@@ -1,4 +1,4 @@
-"""The paper's important classes: those that rank worst, second worst and median by the baseline's validation recall."""
+"""The paper's important classes: those that rank worst, second worst and median by the recall of a baseline."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ def resolve_ranks(cfg: DictConfig) -> None:
     """Replace ``worst1``, ``worst2``, …, ``median`` in ``cfg.important_class`` by class ids read from ``cfg.baseline``.
 
     Raises:
-        UserError: a rank without ``baseline``, or a baseline that cannot rank this data set's classes.
+        UserError: a rank without ``baseline``, or a baseline that cannot rank this data set's classes; a split that is
+            neither ``val`` nor ``test``.
     """
     given = cfg.important_class
     listed = isinstance(given, ListConfig)
@@ -28,20 +29,22 @@ def resolve_ranks(cfg: DictConfig) -> None:
         return
     if cfg.baseline is None:
         raise UserError(f"important_class={given} ranks classes by a finished sweep's recall. Say which: baseline=DIR")
-    order = ranking(str(cfg.baseline), cfg.data.name, cfg.sweep.ranked_by)
-    found = [_class(item, order, cfg.data.name) for item in wanted]
+    order = ranking(str(cfg.baseline), cfg.data.name, cfg.sweep.ranked_by, cfg.sweep.ranked_on)
+    found = [ranked_class(item, order, cfg.data.name) for item in wanted]
     cfg.important_class = found if listed else found[0]
 
 
 @lru_cache
-def ranking(baseline: str, data: str, loss: str) -> tuple[int, ...]:
-    """Class ids by mean validation recall over the baseline's runs, worst first; equal ones in order of their ids."""
+def ranking(baseline: str, data: str, loss: str, split: str = "val") -> tuple[int, ...]:
+    """Class ids by mean recall over the baseline's runs, worst first; equal ones in order of their ids."""
+    if split not in ("val", "test"):
+        raise UserError(f"sweep.ranked_on={split}: classes are ranked by their recall on val or test.")
     runs = [run for run in collect([Path(baseline)]).runs if run.data == data]
     own = [run for run in runs if run.loss == loss]
     if not own:
         there = f"it has {', '.join(sorted({run.loss for run in runs}))}" if runs else f"it has no runs on {data}"
         raise UserError(f"baseline={baseline}: no finished run of {loss} on {data}; {there}. sweep.ranked_by=LOSS")
-    return tuple(int(i) for i in np.argsort(mean_recalls(own), kind="stable"))
+    return tuple(int(i) for i in np.argsort(mean_recalls(own, split), kind="stable"))
 
 
 def mean_recalls(runs: Sequence[Run], split: str = "val") -> Any:
@@ -57,7 +60,8 @@ def places(runs: Sequence[Run], important: Sequence[int]) -> str:
     return f"Of {len(order)} classes by mean validation recall of {runs[0].loss}, the worst first: {', '.join(found)}."
 
 
-def _class(item: Any, order: Sequence[int], data: str) -> Any:
+def ranked_class(item: Any, order: Sequence[int], data: str) -> Any:
+    """The class id at a rank; whatever is not a rank, as it is."""
     match = RANK.fullmatch(item) if isinstance(item, str) else None
     if match is None:
         return item

@@ -25,13 +25,15 @@ def baseline(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def resolved(baseline: Path | None, important: Any, data: str = "toy", loss: str = "ce") -> Any:
+def resolved(
+    baseline: Path | None, important: Any, data: str = "toy", loss: str = "ce", split: str = "val"
+) -> Any:
     cfg = OmegaConf.create(
         {
             "important_class": important,
             "baseline": None if baseline is None else str(baseline),
             "data": {"name": data},
-            "sweep": {"ranked_by": loss},
+            "sweep": {"ranked_by": loss, "ranked_on": split},
         }
     )
     resolve_ranks(cfg)
@@ -46,6 +48,16 @@ def test_ranks_are_by_mean_recall(baseline: Path, important: Any, ids: Any) -> N
     assert resolved(baseline, important) == ids
 
 
+def test_the_papers_ranking_is_by_test(baseline: Path) -> None:
+    for seed in RECALLS:
+        path = baseline / f"ce-{seed}" / "result.json"
+        result = json.loads(path.read_text())
+        result["test"]["recall"] = dict(zip(CLASSES, [0.9, 0.8, 0.7, 0.1, 0.6], strict=True))
+        path.write_text(json.dumps(result))
+    assert resolved(baseline, "worst1", split="test") == 3
+    assert resolved(baseline, "worst1") == 1
+
+
 def test_without_a_rank_the_baseline_is_not_read() -> None:
     assert resolved(Path("nowhere"), "Stop") == "Stop"
     assert resolved(None, None) is None
@@ -57,6 +69,7 @@ def test_without_a_rank_the_baseline_is_not_read() -> None:
         ({"important": "worst6"}, "toy has 5 classes"),
         ({"important": "worst1", "data": "gtsrb"}, "it has no runs on gtsrb"),
         ({"important": "worst1", "loss": "wce"}, "it has ce"),
+        ({"important": "worst1", "split": "train"}, "sweep.ranked_on=train: .* val or test"),
     ],
 )
 def test_baseline_that_cannot_rank_is_said(baseline: Path, arguments: dict[str, Any], words: str) -> None:
