@@ -26,6 +26,7 @@ from camri_exp.errors import UserError, nearest
 
 KEYS = ("dataset", "budget", "seeds", "workers", "data.root", "dry_run", "kept", "train", "page")
 ROOT = Path(__file__).resolve().parents[1]
+SWEEPS = Path("logs") / "sweeps"
 RESULTS = ROOT / "docs" / "results"
 
 
@@ -51,26 +52,28 @@ def reproduce(given: dict[str, str]) -> None:
     name = f"{given['dataset']}_{given['budget']}"
     if name not in STUDIES:
         raise UserError(f"no study {name}.{nearest(name, STUDIES)} There are {', '.join(STUDIES)}.")
-    study, folder = STUDIES[name], Path("logs") / "sweeps" / name
+    study, folder, ranking = STUDIES[name], SWEEPS / name, SWEEPS / f"{name}_ranking"
     workers = int(given.get("workers", os.cpu_count() or 1)) if study.shared_out else 1
     whole = [*study.overrides, f"sweep.name={name}"]
-    shared = [*whole, *([f"seed=range({given['seeds']})"] if "seeds" in given else [])]
     if given.get("kept") == "true":
         keep.restore(RESULTS / name, folder)
-    jobs = planned(shared)
-    if study.ranks:  # by all seeds, so that the classes stay the same when the seeds left out follow
-        jobs += [job for job in planned([*whole, "loss=ce"]) if job not in jobs]
-    print(table(name, jobs, folder, RESULTS / name, workers), flush=True)
+        keep.restore(RESULTS / ranking.name, ranking)
+    first = [*study.overrides, f"sweep.name={ranking.name}", "loss=ce", f"seed={study.ranking}"]
+    shared = [*whole, *([f"seed=range({given['seeds']})"] if "seeds" in given else [])]
+    jobs = planned(shared, folder) | (planned(first, ranking) if study.ranking else {})
+    print(table(name, jobs, RESULTS / name, workers), flush=True)
     if given.get("dry_run") == "true":
         return
     if "data.root" in given:
         os.environ["CAMRI_DATA"] = given["data.root"]  # not an override: where pictures lie is no part of a setting
     if given.get("train") != "false":
-        if study.ranks:
-            sweep([*whole, "loss=ce"], workers)
-        sweep([*shared, f"baseline={folder}"] if study.ranks else shared, workers)
+        if study.ranking:
+            sweep(first, workers)
+        sweep([*shared, f"baseline={ranking}"] if study.ranking else shared, workers)
     command("report", f"sweep={folder}")
-    keep.keep(folder, RESULTS / name, study=name, planned=len(planned(whole)))
+    if study.ranking:
+        keep.results(ranking, RESULTS / ranking.name)
+    keep.keep(folder, RESULTS / name, name, planned(whole, folder), ranking if study.ranking else None)
 
 
 def sweep(overrides: list[str], workers: int) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,38 +11,52 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from camri_exp.important import resolve
 from camri_exp.results import read_result, write_json
+from camri_exp.sweeps import ranking as ranks
 from camri_exp.sweeps.collect import Run, collect
-from camri_exp.sweeps.ranking import mean_recalls
 
 Array = npt.NDArray[Any]
 FIGURES = ("recall_accuracy", "margin_scale_camri", "angle_variance")
 
 
-def keep(sweep: Path, kept: Path, study: str, planned: int, baseline: str = "ce") -> None:
-    """Copy each run's ``result.json``, and the baseline's predictions as far as threshold moving needs them.
+def keep(sweep: Path, kept: Path, study: str, planned: Mapping[Path, Sequence[str]], ranking: Path | None) -> None:
+    """Copy each run's ``result.json``, and cross-entropy's predictions as far as threshold moving needs them.
 
-    ``planned`` is the number of runs of the whole study, of which the sweep may have a part.
+    ``planned``: the overrides of all runs of the study, of which the sweep may have a part. ``ranking``: the sweep that
+    ranks the classes.
     """
-    runs = collect([sweep]).runs
-    important = sorted({k for run in runs if not run.class_free for k in run.important} | ranked(runs, baseline))
+    runs = results(sweep, kept)
+    asked = {k for run in runs if not run.class_free for k in run.important}
+    important = sorted(asked | asked_for(planned.values(), runs[0], ranking))
     for run in runs:
-        folder = kept / run.folder.name
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(run.folder / "result.json", folder)
-        if run.loss == baseline:
-            _keep_predictions(run, folder / "predictions.npz", important)
+        if run.loss == "ce":
+            _keep_predictions(run, kept / run.folder.name / "predictions.npz", important)
     (kept / "figures").mkdir(exist_ok=True)
     for name in FIGURES:
         for path in (sweep / "report" / "figures").glob(f"*_{name}.png"):
             shutil.copy(path, kept / "figures")
-    write_json(kept / "study.json", _about(runs, study, planned))
+    write_json(kept / "study.json", _about(runs, study, len(planned)))
 
 
-def ranked(runs: Sequence[Run], baseline: str) -> set[int]:
-    """The classes at worst1, worst2 and median: a study that goes on from what is kept of it will ask for them."""
-    order = np.argsort(mean_recalls([run for run in runs if run.loss == baseline]), kind="stable").tolist()
-    return {order[0], order[1], order[len(order) // 2]}
+def results(sweep: Path, kept: Path) -> list[Run]:
+    """Copy the ``result.json`` of each run below ``sweep``, and return the runs."""
+    runs = collect([sweep]).runs
+    for run in runs:
+        folder = kept / run.folder.name
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(run.folder / "result.json", folder)
+    return runs
+
+
+def asked_for(jobs: Iterable[Sequence[str]], run: Run, ranking: Path | None) -> set[int]:
+    """Ids of the classes that are important in ``jobs``: a study that goes on from what is kept will ask for them."""
+    key = "important_class="
+    values = {item.removeprefix(key) for job in jobs for item in job if item.startswith(key)} - {"null"}
+    order = ranks.ranking(str(ranking), run.data, "ce", "test") if ranking else ()
+    return {
+        k for value in values for k in resolve(ranks.ranked_class(value, order, run.data), run.class_names, run.data)
+    }
 
 
 def restore(kept: Path, sweep: Path) -> None:

@@ -49,7 +49,9 @@ def section(folder: Path, names: Mapping[str, str]) -> str:
     judged = judge(runs, Protocol())
     places = {one.case: place for place, one in enumerate(judged, start=1)}
     dataset, _, budget = about["study"].partition("_")
-    ranks = {one.case.important: rank_of(one, runs) for one in judged}
+    apart = folder.with_name(f"{folder.name}_ranking")
+    ranked = collect([apart]).runs if apart.is_dir() else [run for run in runs if run.loss == "ce"]
+    ranks = {one.case.important: rank_of(one, ranked) for one in judged}
     judged = sorted(judged, key=lambda one: (ranks[one.case.important] == "median", ranks[one.case.important]))
     reading = folder / "reading.md"
     parts = [
@@ -58,6 +60,7 @@ def section(folder: Path, names: Mapping[str, str]) -> str:
         f"{', '.join(about['hardware'])}, torch {about['torch']}, commit {about['commit']}, {about['date']}.",
         *([reading.read_text(encoding="utf-8").strip()] if reading.is_file() else []),
         agreement(judged[0]),
+        *([chosen_by(judged, ranked, apart.name)] if apart.is_dir() else []),
         "### In the paper's layout",
         beside_paper(judged, ranks, dataset, names),
         *(detail(one, ranks[one.case.important], names) + figures(folder, places[one.case]) for one in judged),
@@ -74,10 +77,9 @@ def runs_of(about: Mapping[str, Any]) -> str:
     return f"{about['runs']} of {about['planned']} runs, {missing} still to be made"
 
 
-def rank_of(one: Judgement, runs: Sequence[Run]) -> str:
-    """``worst1``, ``worst2``, …: the place of the case's class by the baseline's validation recall; or ``median``."""
-    assert one.baseline.chosen is not None
-    order = np.argsort(mean_recalls(list(one.baseline.chosen.runs.values())), kind="stable").tolist()
+def rank_of(one: Judgement, ranked: Sequence[Run]) -> str:
+    """``worst1``, ``worst2``, …: the place of the case's class by the test recall of ``ranked``; or ``median``."""
+    order = np.argsort(mean_recalls(ranked, "test"), kind="stable").tolist()
     place = order.index(one.case.important[0])
     return "median" if place == len(order) // 2 else f"worst{place + 1}"
 
@@ -91,6 +93,22 @@ def agreement(one: Judgement) -> str:
     return (
         f"Classes by {one.baseline.method}'s recall, validation against test: rank correlation "
         f"{spearmanr(val, test).statistic:.2f} over {len(val)} classes. Worst on test: {', '.join(worst)}."
+    )
+
+
+def chosen_by(judged: Sequence[Judgement], ranked: Sequence[Run], name: str) -> str:
+    """Where the classes come from, and how far the runs that chose them differ from those that judge."""
+    told = []
+    for one in judged:
+        assert one.baseline.chosen is not None
+        judging = list(one.baseline.chosen.runs.values())
+        ours, theirs = (np.mean([run.recall("test", one.case.important) for run in of]) for of in (judging, ranked))
+        told.append(f"{tables.plain(one.case.classes)} {theirs:.4f} ({ours:.4f} with the seeds that judge)")
+    seeds = ", ".join(str(run.seed) for run in sorted(ranked, key=lambda run: run.seed))
+    return (
+        f"The classes were ranked on test, as in the paper, by cross-entropy of other seeds ({seeds}; "
+        f"[{name}](results/{name})), so that no class counts as hard by the chance of the runs that judge: "
+        f"{', '.join(told)}."
     )
 
 

@@ -18,7 +18,7 @@ from camri_exp.sweeps import tables
 from camri_exp.sweeps.collect import collect
 from camri_exp.sweeps.protocol import Protocol, judge
 from camri_exp.sweeps.verdict import verdict
-from tests.sweeps.generate import write_sweep
+from tests.sweeps.generate import write_run, write_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +28,8 @@ def kept_of(sweep: Path, kept: Path) -> None:
     for run in sweep.iterdir():
         result = json.loads((run / "result.json").read_text())
         (run / "result.json").write_text(json.dumps(result | {"hardware": "an abacus", "fit_seconds": 36.0}))
-    keep.keep(sweep, kept, study="gtsrb_cpu", planned=210)
+    jobs = {Path(str(k)): [f"important_class={rank}"] for k, rank in enumerate(("worst1", "median", "null") * 70)}
+    keep.keep(sweep, kept, "gtsrb_cpu", jobs, ranking=sweep)
 
 
 @pytest.fixture
@@ -59,11 +60,14 @@ def test_what_is_kept_of_a_part_serves_the_classes_still_to_be_asked_for(tmp_pat
     sweep, kept = write_sweep(tmp_path / "sweep", important=(0,)), tmp_path / "kept"
     kept_of(sweep, kept)
     runs = [run for run in collect([sweep]).runs if run.loss == "ce"]
+    asked = keep.asked_for(
+        [["important_class=worst1"], ["important_class=cat"], ["important_class=null"]], runs[0], sweep
+    )
     for run in runs:
         whole, small = (np.load(at / "predictions.npz")["test_scores"] for at in (run.folder, kept / run.folder.name))
-        for k in keep.ranked(runs, "ce"):
+        for k in asked:
             np.testing.assert_array_equal(threshold.moved(small, [k], 3.0), threshold.moved(whole, [k], 3.0))
-    assert len(keep.ranked(runs, "ce")) >= 2
+    assert len(asked) == 2
 
 
 def test_the_page_shows_the_tables_beside_the_papers_numbers(kept: Path) -> None:
@@ -81,6 +85,19 @@ def test_the_page_shows_the_tables_beside_the_papers_numbers(kept: Path) -> None
     assert camri.index(".8353 (.9801)") < camri.index(".9952 (.9812)")  # the paper's, for those ranks
 
 
+def test_the_page_says_by_which_runs_the_classes_were_ranked(kept: Path) -> None:
+    ranking = kept.with_name("gtsrb_cpu_ranking")
+    runs = [write_run(ranking / f"ce+{seed}", "ce", seed, class_free=True, noise=1.5) for seed in (10, 11)]
+    results = [json.loads((run / "result.json").read_text()) for run in runs]
+    recalls = {name: np.mean([one["test"]["recall"][name] for one in results]) for name in results[0]["class_names"]}
+    text = page.text(kept.parent)
+    assert "seeds (10, 11;" in text
+    assert f"cat {recalls['cat']:.4f} (" in text
+    places = sorted(recalls, key=recalls.__getitem__)
+    rank = "median" if places[1] == "cat" else f"worst{places.index('cat') + 1}"
+    assert f"### {rank}: cat" in text
+
+
 def test_restored_runs_are_no_work_to_do(kept: Path, tmp_path: Path) -> None:
     keep.restore(kept, tmp_path / "again")
     assert len(list((tmp_path / "again").glob("*/result.json"))) == len(list(kept.glob("*/result.json")))
@@ -88,17 +105,17 @@ def test_restored_runs_are_no_work_to_do(kept: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_can_be_planned(name: str, tmp_path: Path) -> None:
-    jobs = planned([*STUDIES[name].overrides, f"sweep.name={name}", "seed=range(2)"])
-    assert len({tuple(sorted(job)) for job in jobs}) == len(jobs)
-    assert {item for job in jobs for item in job if item.startswith("seed=")} == {"seed=0", "seed=1"}
-    assert {item for job in jobs for item in job if item.startswith("loss=")} >= {"loss=ce", "loss=camri"}
-    told = table(name, jobs, tmp_path, tmp_path, workers=2)
+    jobs = planned([*STUDIES[name].overrides, f"sweep.name={name}", "seed=range(2)"], tmp_path)
+    assert len({tuple(sorted(job)) for job in jobs.values()}) == len(jobs)
+    assert {item for job in jobs.values() for item in job if item.startswith("seed=")} == {"seed=0", "seed=1"}
+    assert {item for job in jobs.values() for item in job if item.startswith("loss=")} >= {"loss=ce", "loss=camri"}
+    told = table(name, jobs, tmp_path, workers=2)
     assert told.startswith(f"{name}: {len(jobs)} runs")
 
 
 def test_the_time_to_go_comes_from_the_runs_so_far(kept: Path, tmp_path: Path) -> None:
-    jobs = planned(["experiment=gtsrb_cpu_table1"])
-    told = table("gtsrb_cpu", jobs, tmp_path / "sweep", kept, workers=2)
+    jobs = planned(["experiment=gtsrb_cpu_table1"], tmp_path / "sweep")
+    told = table("gtsrb_cpu", jobs, kept, workers=2)
     assert f"{len(jobs)} to go" in told
     assert "A run took 36 s so far: about" in told
 

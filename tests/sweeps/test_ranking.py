@@ -25,9 +25,7 @@ def baseline(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def resolved(
-    baseline: Path | None, important: Any, data: str = "toy", loss: str = "ce", split: str = "val"
-) -> Any:
+def resolved(baseline: Path | None, important: Any, data: str = "toy", loss: str = "ce", split: str = "val") -> Any:
     cfg = OmegaConf.create(
         {
             "important_class": important,
