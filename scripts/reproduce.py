@@ -3,6 +3,7 @@
 python scripts/reproduce.py dataset=digits budget=cpu                (minutes; no download)
 python scripts/reproduce.py dataset=gtsrb budget=cpu                 (says first how many runs, and about how long)
 python scripts/reproduce.py dataset=cifar10 budget=gpu               (several runs share the GPU; extra: ray)
+python scripts/reproduce.py dataset=cifar10 budget=paper             (the paper's very settings, once: 300 epochs)
 python scripts/reproduce.py dataset=gtsrb budget=cpu dry_run=true    (the plan alone)
 python scripts/reproduce.py dataset=gtsrb budget=cpu seeds=3         (fewer seeds; the rest can follow)
 python scripts/reproduce.py dataset=gtsrb budget=cpu kept=true       (docs/results counts as done: only what it lacks)

@@ -25,14 +25,18 @@ class Study:
     shared_out: bool = True
 
 
+PACKED = ("logger=none", "hydra/launcher=ray", "sweep.gpus_per_job=0.125")  # eight runs share a GPU
+
+
 def _gpu(dataset: str) -> Study:
-    recipe = (
-        f"experiment={dataset}_table1",
-        f"experiment@_global_={dataset}_gpu",
-        "logger=none",
-        "sweep.ranked_on=test",
-    )
-    return Study((*recipe, "hydra/launcher=ray", "sweep.gpus_per_job=0.125"), "range(10,15)", shared_out=False)
+    recipe = (f"experiment={dataset}_table1", f"experiment@_global_={dataset}_gpu", "sweep.ranked_on=test")
+    return Study((*recipe, *PACKED), "range(10,15)", shared_out=False)
+
+
+def _paper(dataset: str, important_class: str) -> Study:
+    """The paper's very settings, 300 epochs, once."""
+    chosen = (f"experiment={dataset}_paper", "loss=ce,l2_softmax,camri", f"important_class={important_class}", "seed=0")
+    return Study((*chosen, *PACKED), shared_out=False)
 
 
 STUDIES = {
@@ -41,18 +45,21 @@ STUDIES = {
     "cifar10_cpu": Study(("experiment=cifar10_cpu_table1",)),
     "gtsrb_gpu": _gpu("gtsrb"),
     "cifar10_gpu": _gpu("cifar10"),
+    "cifar10_paper": _paper("cifar10", "cat"),
 }
 
 
 def planned(overrides: Sequence[str], sweep: Path) -> dict[Path, list[str]]:
     """The jobs of a sweep with these overrides, by their folders below ``sweep``, without starting it."""
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = compose("train", [item for item in overrides if "(" not in item], return_hydra_config=True)
+        cfg = compose("train", [item for item in overrides if not set("(,") & set(item)], return_hydra_config=True)
 
         def keys_of(loss: str) -> list[str]:
             return [str(key) for key in compose("train", [f"loss={loss}"]).loss]
 
-        jobs = expand(cfg.hydra.sweeper.params, cfg.sweep.only, overrides, cfg.hydra.runtime.choices.loss, keys_of)
+        jobs = expand(
+            cfg.hydra.sweeper.params or {}, cfg.sweep.only, overrides, cfg.hydra.runtime.choices.loss, keys_of
+        )
         return {sweep / job_name(job): job for job in jobs}
 
 
