@@ -20,7 +20,7 @@ from torch import nn
 
 from benchmarks._frame import Row, in_turn, seconds
 from camri_exp import lean
-from camri_exp.backbones import SmallCNN
+from camri_exp.cnns import SmallCNN
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.images import Images, Split
 from camri_exp.figures import style
