@@ -65,7 +65,7 @@ def section(folder: Path, names: Mapping[str, str]) -> str:
         beside_paper(judged, ranks, dataset, names),
         *(detail(one, ranks[one.case.important], names) + figures(folder, places[one.case]) for one in judged),
         "### Had the settings been chosen on the test split, as in the paper",
-        *(optimism(one, other) for one, other in zip(judged, _on_test(runs, judged), strict=True)),
+        optimism(judged, _on_test(runs, judged), names),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -180,15 +180,20 @@ def _on_test(runs: Sequence[Run], judged: Sequence[Judgement]) -> list[Judgement
     return [found[one.case] for one in judged]
 
 
-def optimism(honest: Judgement, chosen_on_test: Judgement) -> str:
+def optimism(honest: Sequence[Judgement], on_test: Sequence[Judgement], names: Mapping[str, str]) -> str:
     """What each loss's gain in recall would have been said to be."""
-    claimed = {row.method: row for row in chosen_on_test.methods}
-    words = [
-        f"{row.method} {_gain(claimed[row.method], chosen_on_test)} instead of {_gain(row, honest)}"
-        for row in honest.methods
-    ]
-    return f"- {tables.plain(honest.case.classes)}, gain in recall over cross-entropy: {', '.join(words)}."
+    rows = []
+    for one, other in zip(honest, on_test, strict=True):
+        claimed = {row.method: row for row in other.methods}
+        for row in one.methods:
+            chosen, best = _gain(row, one), _gain(claimed[row.method], other)
+            rows.append([one.case.classes, tables.display(row.method, names), chosen, best])
+    return "\n".join(
+        tables.markdown_table(["class", "method", "gain, chosen on validation", "gain, chosen on test"], rows)
+    )
 
 
 def _gain(row: Row, judged: Judgement) -> str:
-    return f"{difference(row.recall, judged.baseline.recall).mean:+.4f}" if row.seeds else "none kept"
+    if not row.seeds:
+        return tables.NOTHING
+    return f"{difference(row.recall, judged.baseline.recall).mean:+.4f} ({row.setting})"
