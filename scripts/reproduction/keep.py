@@ -1,5 +1,6 @@
 """What of a study goes into the repository: enough to rebuild every table, small enough to be kept for good."""
 
+import dataclasses
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,13 +16,15 @@ from camri_exp.important import resolve
 from camri_exp.results import read_result, write_json
 from camri_exp.sweeps import ranking as ranks
 from camri_exp.sweeps.collect import Run, collect
+from camri_exp.sweeps.rival import moved_threshold
 
 Array = npt.NDArray[Any]
 FIGURES = ("recall_accuracy", "margin_scale_camri", "angle_variance")
 
 
 def keep(sweep: Path, kept: Path, study: str, planned: Mapping[Path, Sequence[str]], ranking: Path | None) -> None:
-    """Copy each run's ``result.json``, and cross-entropy's predictions as far as threshold moving needs them.
+    """Copy each run's ``result.json``, what moving its threshold gives, and cross-entropy's predictions as far as
+    threshold moving needs them.
 
     ``planned``: the overrides of all runs of the study, of which the sweep may have a part. ``ranking``: the sweep that
     ranks the classes.
@@ -32,6 +35,7 @@ def keep(sweep: Path, kept: Path, study: str, planned: Mapping[Path, Sequence[st
     for run in runs:
         if run.loss == "ce":
             _keep_predictions(run, kept / run.folder.name / "predictions.npz", important)
+        _keep_moved(run, kept / run.folder.name / "moved.json", important)
     (kept / "figures").mkdir(exist_ok=True)
     for name in FIGURES:
         for path in (sweep / "report" / "figures").glob(f"*_{name}.png"):
@@ -64,6 +68,17 @@ def restore(kept: Path, sweep: Path) -> None:
     for path in kept.glob("*/result.json"):
         if not (sweep / path.parent.name / "result.json").is_file():
             shutil.copytree(path.parent, sweep / path.parent.name, dirs_exist_ok=True)
+
+
+def _keep_moved(run: Run, path: Path, asked: Sequence[int]) -> None:
+    """What moving the run's own threshold gives, for each class it was or might have been trained for, by its name."""
+    moved = {
+        run.class_names[k]: dataclasses.asdict(found)
+        for k in (asked if run.class_free else run.important)
+        if (found := moved_threshold(run, [k], "val"))
+    }
+    if moved:
+        write_json(path, moved)
 
 
 def _keep_predictions(run: Run, path: Path, important: Sequence[int]) -> None:

@@ -99,6 +99,28 @@ def test_the_page_says_by_which_runs_the_classes_were_ranked(kept: Path) -> None
     assert f"### {rank}: cat" in text
 
 
+def test_the_page_moves_the_threshold_of_every_method(kept: Path, tmp_path: Path) -> None:
+    (judged, _) = judge(collect([tmp_path / "sweep"]).runs, Protocol())
+    for row, name in ((judged.baseline, "CE"), (judged.methods[0], "CAMRI")):
+        assert row.chosen is not None
+        moved = []
+        for run in row.chosen.runs.values():
+            arrays = np.load(run.folder / "predictions.npz")
+            val, test = ((arrays[f"{split}_scores"], arrays[f"{split}_target"]) for split in ("val", "test"))
+            own = threshold.at(*val, [0], 0.0).accuracy
+            bias = threshold.keeping(threshold.curve(*val, [0]), own).bias
+            moved.append(threshold.at(*test, [0], bias))
+        after = f"{np.mean([m.recall for m in moved]):.4f} ({np.mean([m.accuracy for m in moved]):.4f})".replace(
+            "0.", "."
+        )
+        (said,) = [
+            line
+            for line in page.text(kept.parent).splitlines()
+            if line.startswith(f"| cat | {name} |") and line.count("|") == 6
+        ]
+        assert said.split(" | ")[4] == f"{after} |"
+
+
 def test_the_page_says_what_choosing_on_test_would_have_claimed(kept: Path) -> None:
     results = [json.loads(path.read_text()) for path in kept.glob("*/result.json")]
     settings: dict[str, list[dict[str, Any]]] = {}
@@ -111,7 +133,8 @@ def test_the_page_says_what_choosing_on_test_would_have_claimed(kept: Path) -> N
     }
     bar, recall = means.pop("ce")
     best = max(found for accuracy, found in means.values() if accuracy >= bar)
-    (said,) = [line for line in page.text(kept.parent).splitlines() if line.startswith("| cat | CAMRI |")]
+    found = page.text(kept.parent).partition("chosen on test |")[2]
+    (said,) = [line for line in found.splitlines() if line.startswith("| cat | CAMRI |")]
     assert f" {best - recall:+.4f} (" in said.split("|")[4]
 
 
