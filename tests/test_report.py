@@ -43,8 +43,11 @@ def test_a_report_again_reads_the_same_runs(command: Command, tmp_path: Path) ->
     """The report lies in the sweep's folder and is none of its runs."""
     sweep = write_sweep(tmp_path / "sweep", range(2))
     first = command("report", f"sweep={sweep}").out
+    figures = sweep / "report" / "figures"
+    (figures / "1_dog_recall_accuracy.png").touch()  # of another case, in an earlier report
 
     assert command("report", f"sweep={sweep}").out == first
+    assert {path.name.split("_")[1] for path in figures.iterdir()} == {"cat"}
 
 
 def test_several_sweeps_and_names_with_commas_and_equals_signs(command: Command, tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def write(
 def _write_stills(folder: Path, judged: Sequence[Judgement], drawn: Sequence[Mapping[str, Figure]]) -> None:
     """The charts of each case as ``<number>_<classes>_<chart>.png``."""
     folder.mkdir(exist_ok=True)
+    for earlier in folder.glob("[0-9]*_*.png"):  # of a report whose cases were others
+        earlier.unlink()
     for place, (one, figures) in enumerate(zip(judged, drawn, strict=True), start=1):
         for name, figure in figures.items():
             file = re.sub(r"\W+", "_", f"{place}_{one.case.classes[:LONGEST]}_{name}")

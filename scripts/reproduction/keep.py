@@ -36,7 +36,8 @@ def keep(sweep: Path, kept: Path, study: str, planned: Mapping[Path, Sequence[st
         if run.loss == "ce":
             _keep_predictions(run, kept / run.folder.name / "predictions.npz", important)
         _keep_moved(run, kept / run.folder.name / "moved.json", important)
-    (kept / "figures").mkdir(exist_ok=True)
+    shutil.rmtree(kept / "figures", ignore_errors=True)
+    (kept / "figures").mkdir()
     for name in FIGURES:
         for path in (sweep / "report" / "figures").glob(f"*_{name}.png"):
             shutil.copy(path, kept / "figures")
