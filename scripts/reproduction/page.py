@@ -143,7 +143,13 @@ def beside_paper(
 def detail(one: Judgement, rank: str, names: Mapping[str, str]) -> str:
     lines = [f"### {rank}: {tables.plain(one.case.classes)}", ""]
     lines += tables.markdown_table(*tables.details(one, names))
-    lines += ["", tables.plain(verdict(one)), "", mechanism(one), *(f"- {tables.plain(note)}" for note in one.notes)]
+    lines += [
+        "",
+        tables.plain(verdict(one)),
+        "",
+        mechanism(one, names),
+        *(f"- {tables.plain(note)}" for note in one.notes),
+    ]
     return "\n".join(lines)
 
 
@@ -155,27 +161,29 @@ def figures(folder: Path, place: int) -> str:
     )
 
 
-def mechanism(one: Judgement) -> str:
-    """Is the paper's mechanism there: do the important class's angles vary less than the others', for CAMRI?"""
-    ratios = {row.method: _angle_ratio(row, one.case.important) for row in one.methods if row.chosen}
-    told = [f"{method} {ratio:.2f}" for method, ratio in ratios.items() if ratio is not None]
-    if not told:
+def mechanism(one: Judgement, names: Mapping[str, str]) -> str:
+    """Is the paper's mechanism there: does CAMRI make the important class's angles vary less, beside L2-softmax?"""
+    rows = []
+    for setting in one.settings:
+        angles = [run.angles for run in setting.runs.values() if run.angles is not None]
+        if angles:
+            cells = [_angles(angles, key, one.case.important) for key in ("mean", "variance")]
+            rows.append([tables.display(setting.loss, names), setting.label, *cells[0], *cells[1]])
+    if not rows:
         return ""
-    return (
-        "Variance of the angle to the own class's weight, the important class's over the mean of the others', in the "
-        f"settings of the table: {', '.join(told)}.\n"
+    header = ["method", "setting", "mean angle", "others' mean angle", "variance", "others' variance"]
+    text = (
+        "Angle between features and their own class's weight on test, in radians: "
+        f"{tables.plain(one.case.classes)}, and the mean of the other classes."
     )
+    return "\n".join([text, "", *tables.markdown_table(header, rows), ""])
 
 
-def _angle_ratio(row: Row, important: Sequence[int]) -> float | None:
-    assert row.chosen is not None
-    found = []
-    for run in row.chosen.runs.values():
-        if run.angles is not None:
-            variance = np.array(run.angles["variance"], float)
-            inside = np.isin(np.arange(len(variance)), important)
-            found.append(variance[inside].mean() / np.nanmean(variance[~inside]))
-    return float(np.mean(found)) if found else None
+def _angles(runs: Sequence[Mapping[str, Sequence[float]]], key: str, important: Sequence[int]) -> list[str]:
+    """Mean over the runs of the statistic ``key``: of the important class, and of the others."""
+    values = np.array([run[key] for run in runs], float)
+    inside = np.isin(np.arange(values.shape[1]), important)
+    return [f"{np.nanmean(values[:, columns]):.4f}" for columns in (inside, ~inside)]
 
 
 def _on_test(runs: Sequence[Run], judged: Sequence[Judgement]) -> list[Judgement]:

@@ -99,6 +99,14 @@ def test_the_page_says_by_which_runs_the_classes_were_ranked(kept: Path) -> None
     assert f"### {rank}: cat" in text
 
 
+def test_the_page_says_how_tightly_features_gather(kept: Path) -> None:
+    found = [json.loads(path.read_text()) for path in kept.glob("camri+0.2+16+*+0/result.json")]
+    own = [np.mean([one["angles"][key][0] for one in found]) for key in ("mean", "variance")]
+    others = [np.mean([one["angles"][key][1:] for one in found]) for key in ("mean", "variance")]
+    cells = [f"{value:.4f}" for pair in zip(own, others, strict=True) for value in pair]
+    assert f"| CAMRI | margin=0.2, scale=16 | {' | '.join(cells)} |" in page.text(kept.parent)
+
+
 def test_the_page_moves_the_threshold_of_every_method(kept: Path, tmp_path: Path) -> None:
     (judged, _) = judge(collect([tmp_path / "sweep"]).runs, Protocol())
     for row, name in ((judged.baseline, "CE"), (judged.methods[0], "CAMRI")):
@@ -197,6 +205,9 @@ def test_the_results_page_is_what_the_kept_runs_say() -> None:
 
 
 def test_the_readme_quotes_what_the_kept_runs_say() -> None:
-    (judged,) = judge(collect([ROOT / "docs" / "results" / "digits_cpu"]).runs, Protocol())
+    results = ROOT / "docs" / "results"
+    ranked = collect([results / "gtsrb_cpu_ranking"]).runs
+    judged = judge(collect([results / "gtsrb_cpu"]).runs, Protocol())
+    (worst,) = [one for one in judged if page.rank_of(one, ranked) == "worst1"]
     quote = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace("\n> ", " ").split())
-    assert verdict(judged) in quote
+    assert verdict(worst) in quote
