@@ -70,7 +70,7 @@ def reproduce(given: dict[str, str]) -> None:
     if given.get("train") != "false":
         if study.ranking:
             sweep(first, workers)
-        sweep([*shared, f"baseline={ranking}"] if study.ranking else shared, workers)
+        sweep([*shared, f"baseline={ranking}", "sweep.ranked_on=test"] if study.ranking else shared, workers)
     command("report", f"sweep={folder}")
     if study.ranking:
         keep.results(ranking, RESULTS / ranking.name)

@@ -45,8 +45,8 @@ def mean_curve(runs: Sequence[Run], important: Sequence[int]) -> tuple[list[floa
         return None
     biases = np.unique(np.concatenate([curve.bias for curve in curves]))
     states = [np.maximum(np.searchsorted(curve.bias, biases, side="right") - 1, 0) for curve in curves]
-    recall = np.mean([curve.recall[at] for curve, at in zip(curves, states, strict=True)], axis=0)
-    accuracy = np.mean([curve.accuracy[at] for curve, at in zip(curves, states, strict=True)], axis=0)
+    pairs = [(curve.accuracy[at], curve.recall[at]) for curve, at in zip(curves, states, strict=True)]
+    accuracy, recall = np.mean(pairs, axis=0)
     reachable = np.maximum.accumulate(accuracy[::-1])[::-1]  # the best among all with at least this recall
     at = np.minimum(np.searchsorted(recall, RECALLS - 1e-12), len(recall) - 1)
     return list(reachable[at]), list(RECALLS)

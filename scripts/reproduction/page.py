@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,12 @@ from camri_exp.cli import CONFIGS
 from camri_exp.sweeps import tables
 from camri_exp.sweeps.collect import Run, collect
 from camri_exp.sweeps.compare import difference
-from camri_exp.sweeps.protocol import Judgement, Protocol, Row, judge
+from camri_exp.sweeps.protocol import Judgement, Protocol, Row, Setting, judge
 from camri_exp.sweeps.ranking import mean_recalls
 from camri_exp.sweeps.verdict import verdict
 from reproduction.keep import FIGURES
 
 HERE = Path(__file__).resolve().parent
-MOVED = ("recall", "accuracy")
 OPENING = """# Results
 
 Made by `python scripts/reproduce.py page=true` from the `result.json` files in [docs/results](results); every number
@@ -174,7 +174,8 @@ def mechanism(one: Judgement, names: Mapping[str, str]) -> str:
     header = ["method", "setting", "mean angle", "others' mean angle", "variance", "others' variance"]
     text = (
         "Angle between features and their own class's weight on test, in radians: "
-        f"{tables.plain(one.case.classes)}, and the mean of the other classes."
+        f"{tables.plain(one.case.classes)}, and the mean of the other classes (the figure pools the others' images, "
+        "so that the spread between their means counts too)."
     )
     return "\n".join([text, "", *tables.markdown_table(header, rows), ""])
 
@@ -195,12 +196,11 @@ def with_thresholds(judged: Sequence[Judgement], names: Mapping[str, str]) -> st
     """Recall (accuracy) of each chosen setting as it is, and with the threshold of each of its runs moved."""
     rows = []
     for one in judged:
-        for row in (row for row in (one.baseline, *one.methods) if row.chosen):
-            assert row.chosen is not None
-            moved = [_moved(run, one.case.classes) for run in row.chosen.runs.values()]
-            recall, accuracy = (tables.fraction(float(np.mean([each[key] for each in moved]))) for key in MOVED)
-            method = tables.display(row.method, names)
-            rows.append([one.case.classes, method, row.setting, tables.cell(row), f"{recall} ({accuracy})"])
+        for row in (one.baseline, *one.methods):
+            if row.chosen is not None:
+                moved = _moved(row, row.chosen, one.case.classes)
+                method = tables.display(row.method, names)
+                rows.append([one.case.classes, method, row.setting, tables.cell(row), tables.cell(moved)])
     text = (
         "A bias for each run, with the best validation recall that keeps the run's own validation accuracy. A margin "
         "earns its keep where it beats L2-softmax, which is CAMRI without it, with the threshold moved."
@@ -209,9 +209,14 @@ def with_thresholds(judged: Sequence[Judgement], names: Mapping[str, str]) -> st
     return "\n".join([text, "", *table])
 
 
-def _moved(run: Run, name: str) -> Mapping[str, float]:
-    found: dict[str, dict[str, float]] = json.loads((run.folder / "moved.json").read_text(encoding="utf-8"))
-    return found[name]
+def _moved(row: Row, chosen: Setting, name: str) -> Row:
+    """The row as it is once the threshold of each of its runs is moved for the class ``name``."""
+    found = {
+        seed: json.loads((run.folder / "moved.json").read_text(encoding="utf-8"))[name]
+        for seed, run in chosen.runs.items()
+    }
+    recall, accuracy = ({seed: each[key] for seed, each in found.items()} for key in ("recall", "accuracy"))
+    return replace(row, recall=recall, accuracy=accuracy)
 
 
 def optimism(honest: Sequence[Judgement], on_test: Sequence[Judgement], names: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ PACKED = ("logger=none", "hydra/launcher=ray", "sweep.gpus_per_job=0.125")  # ei
 
 
 def _gpu(dataset: str) -> Study:
-    recipe = (f"experiment={dataset}_table1", f"experiment@_global_={dataset}_gpu", "sweep.ranked_on=test")
+    recipe = (f"experiment={dataset}_table1", f"experiment@_global_={dataset}_gpu")
     return Study((*recipe, *PACKED), "range(10,15)", shared_out=False)
 
 
@@ -52,6 +52,7 @@ STUDIES = {
 def planned(overrides: Sequence[str], sweep: Path) -> dict[Path, list[str]]:
     """The jobs of a sweep with these overrides, by their folders below ``sweep``, without starting it."""
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        # what is swept is no value of a config
         cfg = compose("train", [item for item in overrides if not set("(,") & set(item)], return_hydra_config=True)
 
         def keys_of(loss: str) -> list[str]:
