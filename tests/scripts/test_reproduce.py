@@ -1,6 +1,7 @@
 """The reproduction: its plan, what it keeps of a study, and a results page in which no number is typed by hand."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,16 @@ def test_what_is_kept_of_a_part_serves_the_classes_still_to_be_asked_for(tmp_pat
         for k in asked:
             np.testing.assert_array_equal(threshold.moved(small, [k], 3.0), threshold.moved(whole, [k], 3.0))
     assert len(asked) == 2
+
+
+def test_a_run_that_the_study_no_longer_has_is_kept_no_more(kept: Path, tmp_path: Path) -> None:
+    runs = {path.parent.name for path in kept.glob("*/result.json")}
+    gone = sorted((tmp_path / "sweep").glob("camri+0.2*"))
+    for folder in gone:
+        shutil.rmtree(folder)
+    kept_of(tmp_path / "sweep", kept)
+    assert gone
+    assert {path.parent.name for path in kept.glob("*/result.json")} == runs - {folder.name for folder in gone}
 
 
 def test_the_page_shows_the_tables_beside_the_papers_numbers(kept: Path) -> None:
