@@ -8,7 +8,8 @@ from string import Template
 
 from camri_exp.sweeps.charts import Figure
 from camri_exp.sweeps.collect import Unfinished
-from camri_exp.sweeps.protocol import Judgement, Protocol, Setting, mean
+from camri_exp.sweeps.grouping import Setting, mean
+from camri_exp.sweeps.protocol import Judgement, Protocol
 from camri_exp.sweeps.tables import caption, details, display, grid
 from camri_exp.sweeps.verdict import verdict
 

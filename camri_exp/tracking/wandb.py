@@ -25,13 +25,13 @@ from camri_exp.tracking.connection import (
     trouble,
 )
 from camri_exp.tracking.naming import run_name, tags
+from camri_exp.tracking.summary import evaluation_summary, summary
 
 log = logging.getLogger(__name__)
 Step = Callable[[Any], None]
 
 STEP = "trainer/global_step"
 BEST = ("val/accuracy", "val/recall_important", "val/precision_important", "val/macro_recall")
-METRICS = ("accuracy", "recall_important", "precision_important", "macro_recall")
 
 
 class WandbRun(Logger):
@@ -239,28 +239,6 @@ class WandbRun(Logger):
         if not self.told:
             print(text)
         self.told = True
-
-
-def summary(result: Mapping[str, Any]) -> dict[str, float]:
-    """The run's summary: the chosen checkpoint's test metrics, its validation metrics, and what it cost."""
-    test, val = result["test"], result["val"]
-    values = {f"test/{name}": test[name] for name in METRICS}
-    values |= {f"test/recall/{name}": value for name, value in test["recall"].items()}
-    values |= {f"chosen/val/{name}": val[name] for name in METRICS}
-    return values | {key: result[key] for key in ("epochs", "fit_seconds", "images_per_second", "parameters")}
-
-
-def evaluation_summary(found: Mapping[str, Any]) -> dict[str, float]:
-    """An evaluation's numbers as ``evaluation/<split>/…``, so that no panel of training runs counts them again."""
-    values = {name: found[name] for name in METRICS}
-    values |= {f"recall/{name}": value for name, value in found["recall"].items()}
-    for name, interval in found["intervals"].items():
-        values |= {f"{name}_{end}": interval[end] for end in ("low", "high")}
-    if (moved := found["threshold"]) is not None:
-        values |= {f"threshold/{name}": value for name, value in moved[found["split"]].items()}
-    if found["calibration"] is not None:
-        values |= {f"calibration/{name}": one["error"] for name, one in found["calibration"].items()}
-    return {f"evaluation/{found['split']}/{name}": value for name, value in values.items() if value is not None}
 
 
 def _relative(path: Path) -> Path:

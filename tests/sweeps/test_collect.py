@@ -8,7 +8,7 @@ import pytest
 
 from camri_exp.errors import UserError
 from camri_exp.sweeps.collect import collect
-from camri_exp.sweeps.protocol import settings_of
+from camri_exp.sweeps.grouping import settings_of
 from tests.sweeps.generate import CLASSES, write_run, write_sweep
 
 

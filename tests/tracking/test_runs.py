@@ -13,7 +13,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from camri_exp.tracking import media
 from camri_exp.tracking.connection import has_key
-from camri_exp.tracking.wandb import METRICS, STEP, WandbRun
+from camri_exp.tracking.summary import METRICS
+from camri_exp.tracking.wandb import STEP, WandbRun
 
 from ..conftest import Command
 from . import reading, service
