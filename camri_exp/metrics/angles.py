@@ -14,8 +14,8 @@ def own_class_angles(angle: Array, target: Array, important: Sequence[int], num_
 
     ``mean`` and ``var`` (K,) are a class each, NaN without images. ``mean_important``, ``var_important``,
     ``mean_rest`` and ``var_rest`` are over all images of a side, as the metrics logged in training. ``var_ratio`` is
-    the mean of the important classes' own variances over that of the other classes' own: below 1, the important class
-    is the tighter one, wherever the classes' means lie.
+    the important classes' own variances over the other classes' own (``by_side``): below 1, the important class is the
+    tighter one, wherever the classes' means lie.
     """
     angle = np.asarray(angle, dtype=np.float64)
     count = np.bincount(target, minlength=num_classes)
@@ -28,13 +28,18 @@ def own_class_angles(angle: Array, target: Array, important: Sequence[int], num_
         chosen = angle[side[target]]
         values[f"mean_{name}"] = float(chosen.mean()) if len(chosen) else np.nan
         values[f"var_{name}"] = float(chosen.var()) if len(chosen) else np.nan
-    values["var_ratio"] = _mean(var[inside]) / _mean(var[~inside]) if _mean(var[~inside]) > 0 else np.nan
+    own, others = by_side(var, important)
+    values["var_ratio"] = own / others if others > 0 else np.nan
     return values
 
 
-def _mean(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else np.nan
+def by_side(values: npt.ArrayLike, important: Sequence[int]) -> tuple[float, float]:
+    """Mean of the classes' ``values`` (K,) over the important classes, and over the others, NaN or None left out."""
+    values = np.asarray(values, dtype=np.float64)
+    inside = np.isin(np.arange(len(values)), list(important))
+    sides = (side[np.isfinite(side)] for side in (values[inside], values[~inside]))
+    own, others = (float(known.mean()) if len(known) else np.nan for known in sides)
+    return own, others
 
 
 def between_weights(weight: Array) -> Array:

@@ -8,16 +8,17 @@ from html import escape
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from camri_exp.metrics.angles import by_side
 from camri_exp.sweeps.collect import Run
 from camri_exp.sweeps.compare import Difference, difference, half_width
-from camri_exp.sweeps.protocol import Judgement, Protocol, Setting, mean
+from camri_exp.sweeps.grouping import Setting, mean
+from camri_exp.sweeps.protocol import Judgement, Protocol
 from camri_exp.sweeps.rival import mean_curve
 from camri_exp.sweeps.tables import display
 
 Figure = dict[str, Any]
-Array = npt.NDArray[Any]
+OPEN = 100  # plotly: a symbol's number, and 100 for its outline alone
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#999933", "#bbbbbb")
 
 
@@ -178,12 +179,16 @@ def _heat(name: str, z: Sequence[Sequence[float | None]], x: Sequence[str], y: S
 def angle_variance(
     of_loss: Mapping[str, Iterable[Setting]], colours: Mapping[str, str], names: Mapping[str, str]
 ) -> Figure | None:
-    """Variance of the angle to the own class's weight against margin: important class solid, the others dotted."""
+    """A class's variance of the angle to its own weight against margin: important class solid, others' mean dotted.
+
+    Losses without a margin stand at 0: that of L2-softmax is where CAMRI's begins.
+    """
     traces = []
     for loss, settings in of_loss.items():
         series: dict[Any, list[tuple[float, float, float]]] = {}
         for setting in settings:
-            margin, found = setting.parameters.get("margin"), _variances(setting)
+            margin = setting.parameters.get("margin", None if _has_margins(setting) else 0)
+            found = [by_side(run.angles["variance"], setting.important) for run in setting.runs.values() if run.angles]
             if isinstance(margin, int | float) and found:
                 series.setdefault(setting.parameters.get("scale"), []).append((margin, *np.mean(found, axis=0)))
         for symbol, (scale, points) in enumerate(series.items()):
@@ -193,21 +198,8 @@ def angle_variance(
     return {"data": traces, "layout": layout} if traces else None
 
 
-def _variances(setting: Setting) -> list[tuple[float, float]]:
-    """Variance over the images of the important classes, and of all others; a pair a run."""
-    found = []
-    for run in setting.runs.values():
-        if run.angles is not None:
-            count, mean, variance = (np.array(run.angles[key], float) for key in ("count", "mean", "variance"))
-            own = np.isin(np.arange(len(count)), setting.important)
-            found.append((_pooled(count, mean, variance, own), _pooled(count, mean, variance, ~own & (count > 0))))
-    return found
-
-
-def _pooled(count: Array, mean: Array, variance: Array, kept: Array) -> float:
-    """Variance of the kept classes' images together: the classes' own, and that of their means."""
-    weight = count[kept] / count[kept].sum()
-    return float(weight @ (variance[kept] + mean[kept] ** 2) - (weight @ mean[kept]) ** 2)
+def _has_margins(setting: Setting) -> bool:
+    return any("margin" in key for key in setting.parameters)
 
 
 def _variance_lines(label: str, points: Sequence[tuple[float, float, float]], colour: str, symbol: int) -> list[Figure]:
@@ -215,11 +207,11 @@ def _variance_lines(label: str, points: Sequence[tuple[float, float, float]], co
     return [
         {
             "type": "scatter", "mode": "lines+markers", "name": escape(f"{label}: {of}"), "x": x,
-            "marker": {"symbol": symbol}, "y": [point[column] for point in points],
+            "marker": {"symbol": symbol + shape}, "y": [point[column] for point in points],
             "line": {"color": colour, "dash": dash},
             "hovertemplate": f"{escape(label)}, {of}<br>margin %{{x}}, variance %{{y:.5f}}<extra></extra>",
         }
-        for column, of, dash in ((1, "important", "solid"), (2, "others", "dot"))
+        for column, of, dash, shape in ((1, "important", "solid", 0), (2, "others", "dot", OPEN))
     ]  # fmt: skip
 
 

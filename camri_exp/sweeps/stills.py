@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from camri_exp.figures import style
+from camri_exp.sweeps.charts import OPEN
 from camri_exp.sweeps.charts import Figure as Chart
 
 MARKS = ("o", "s", "D", "P", "X", "^", "v", "<", ">", "*")  # in plotly's order of its numbers
@@ -43,12 +44,14 @@ def plain(text: str) -> str:
 
 def _scatter(axes: Axes, trace: Chart) -> None:
     line, marker = trace.get("line", {}), trace.get("marker", {})
-    markers = "markers" in trace["mode"]
+    markers, symbol = "markers" in trace["mode"], marker.get("symbol", 0)
+    outline = isinstance(symbol, int) and symbol >= OPEN
     axes.errorbar(
         trace["x"], trace["y"], xerr=trace.get("error_x", {}).get("array"), yerr=trace.get("error_y", {}).get("array"),
         color=line.get("color", marker.get("color")), alpha=marker.get("opacity", 1), elinewidth=0.8, capsize=2,
         linestyle=DASHES[line.get("dash", "solid")] if "lines" in trace["mode"] else "none", linewidth=1.2,
-        marker=SYMBOLS[marker.get("symbol", 0)] if markers else "none", markersize=0.6 * marker.get("size", 8),
+        marker=SYMBOLS[symbol - OPEN if outline else symbol] if markers else "none",
+        markersize=0.6 * marker.get("size", 8), fillstyle="none" if outline else "full",
         label=plain(trace["name"]) if trace.get("showlegend", True) else None,
     )  # fmt: skip
 

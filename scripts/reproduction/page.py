@@ -12,10 +12,12 @@ from omegaconf import OmegaConf
 from scipy.stats import spearmanr
 
 from camri_exp.cli import CONFIGS
+from camri_exp.metrics.angles import by_side
 from camri_exp.sweeps import tables
 from camri_exp.sweeps.collect import Run, collect
 from camri_exp.sweeps.compare import difference
-from camri_exp.sweeps.protocol import Judgement, Protocol, Row, Setting, judge
+from camri_exp.sweeps.grouping import Setting
+from camri_exp.sweeps.protocol import Judgement, Protocol, Row, judge
 from camri_exp.sweeps.ranking import mean_recalls
 from camri_exp.sweeps.verdict import verdict
 from reproduction.keep import FIGURES
@@ -163,28 +165,21 @@ def figures(folder: Path, place: int) -> str:
 
 def mechanism(one: Judgement, names: Mapping[str, str]) -> str:
     """Is the paper's mechanism there: does CAMRI make the important class's angles vary less, beside L2-softmax?"""
-    rows = []
+    rows, important = [], one.case.important
     for setting in one.settings:
         angles = [run.angles for run in setting.runs.values() if run.angles is not None]
         if angles:
-            cells = [_angles(angles, key, one.case.important) for key in ("mean", "variance")]
-            rows.append([tables.display(setting.loss, names), setting.label, *cells[0], *cells[1]])
+            sides = [[*by_side(run["mean"], important), *by_side(run["variance"], important)] for run in angles]
+            cells = [f"{value:.4f}" for value in np.mean(sides, axis=0)]
+            rows.append([tables.display(setting.loss, names), setting.label, *cells])
     if not rows:
         return ""
     header = ["method", "setting", "mean angle", "others' mean angle", "variance", "others' variance"]
     text = (
         "Angle between features and their own class's weight on test, in radians: "
-        f"{tables.plain(one.case.classes)}, and the mean of the other classes (the figure pools the others' images, "
-        "so that the spread between their means counts too)."
+        f"{tables.plain(one.case.classes)}, and the mean of the other classes."
     )
     return "\n".join([text, "", *tables.markdown_table(header, rows), ""])
-
-
-def _angles(runs: Sequence[Mapping[str, Sequence[float]]], key: str, important: Sequence[int]) -> list[str]:
-    """Mean over the runs of the statistic ``key``: of the important class, and of the others."""
-    values = np.array([run[key] for run in runs], float)
-    inside = np.isin(np.arange(values.shape[1]), important)
-    return [f"{np.nanmean(values[:, columns]):.4f}" for columns in (inside, ~inside)]
 
 
 def _on_test(runs: Sequence[Run], judged: Sequence[Judgement]) -> list[Judgement]:

@@ -59,8 +59,21 @@ def test_angle_variance_has_a_line_a_scale_and_group(drawn: dict[str, Chart], tm
     per_run = []
     for seed in range(3):
         with np.load(tmp_path / f"camri+0.1+8+{seed}+1" / "predictions.npz") as arrays:
-            per_run.append(arrays["test_angle"][arrays["test_target"] != 1].astype(float).var())
+            angle, target = arrays["test_angle"].astype(float), arrays["test_target"]
+        per_run.append(np.mean([angle[target == k].var() for k in (0, 2)]))
     assert drawn["angle_variance"]["data"][1]["y"][0] == pytest.approx(np.mean(per_run), rel=1e-6)
     assert [line.get_linestyle() for line in figure.axes[0].lines] == ["-", ":"] * 2
     assert legend(figure) == [rf"CAMRI \$x\$, scale {s}: {of}" for s in (8, 16) for of in ("important", "others")]
+    assert [line.get_fillstyle() for line in figure.axes[0].lines] == ["full", "none"] * 2
     style.png(figure)
+
+
+def test_angles_without_a_margin_are_where_the_lines_begin(tmp_path: Path) -> None:
+    """Not those of a loss whose margins have another name, as LDAM's."""
+    write_sweep(tmp_path)
+    write_run(tmp_path / "none", "l2_softmax", 0, parameters={"scale": 16}, angles=True)
+    write_run(tmp_path / "other", "ldam", 0, parameters={"max_margin": 0.5, "scale": 16}, angles=True)
+    traces = charts(judge(collect([tmp_path]).runs, Protocol())[0], Protocol(), {})["angle_variance"]["data"]
+
+    assert [trace["x"] for trace in traces if trace["name"].startswith("l2_softmax")] == [[0], [0]]
+    assert not [trace for trace in traces if trace["name"].startswith("ldam")]
