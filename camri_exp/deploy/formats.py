@@ -45,9 +45,9 @@ def to_onnx(model: nn.Module, example: Tensor, metadata: Mapping[str, str], outp
             output_names=["scores", "probabilities"],
             dynamic_shapes={"images": {0: Dim("batch", min=1)}},
         )
-    assert program is not None
-    program.model.metadata_props.update(metadata)
-    program.save(str(output))
+        assert program is not None
+        program.model.metadata_props.update(metadata)
+        program.save(str(output))
     session = onnxruntime.InferenceSession(str(output), providers=["CPUExecutionProvider"])
     return lambda pixels: tuple(session.run(["scores", "probabilities"], {"images": pixels}))
 
