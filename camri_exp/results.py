@@ -41,6 +41,11 @@ def config_hash(cfg: DictConfig) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def as_typed(path: Path) -> Path:
+    """A run's folder as a command given here would name it: relative where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write to a temporary name, then rename: the file is whole or not there. NaN becomes null, as JSON wants it."""
     temporary = path.with_name(path.name + ".tmp")

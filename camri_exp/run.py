@@ -26,7 +26,7 @@ from camri_exp.errors import UserError
 from camri_exp.metrics.angles import own_class_angles
 from camri_exp.metrics.confusion import summarize
 from camri_exp.quiet import quieten
-from camri_exp.results import SCHEMA, config_hash, write_json, write_predictions
+from camri_exp.results import SCHEMA, as_typed, config_hash, write_json, write_predictions
 from camri_exp.resume import finished_result, resumed_config
 from camri_exp.sweeps import setting
 
@@ -88,7 +88,7 @@ def _fit_and_test(cfg: DictConfig, run_dir: Path, data: Any, model: Classifier, 
         raise UserError(" ".join(str(error).split())) from error
     except (KeyboardInterrupt, SystemExit):  # Ctrl-C, which Lightning turns into an exit without a word
         if trainer.is_global_zero and last.is_file():
-            print(f"stopped; to go on: python -m camri_exp.train resume={_relative(run_dir)}", file=sys.stderr)
+            print(f"stopped; to go on: python -m camri_exp.train resume={as_typed(run_dir)}", file=sys.stderr)
         raise
     fit_seconds = time.perf_counter() - begin
 
@@ -206,7 +206,7 @@ def hardware(trainer: pl.Trainer) -> str:
 
 def print_result(result: dict[str, Any], run_dir: Path) -> None:
     """The short table that ends a run, where its files are, and what to try next."""
-    folder = _relative(run_dir)
+    folder = as_typed(run_dir)
     names = ", ".join(result["important_class_names"])
     rows = {
         "accuracy": "accuracy",
@@ -230,7 +230,3 @@ def _comparison(overrides: Sequence[str]) -> str:
     replaced = ("loss=", "seed=", "resume=", "sweep.")
     own = [shlex.quote(item) for item in overrides if not item.lstrip("+").startswith(replaced)]
     return " ".join([*own, "loss=ce,camri", "seed=0,1,2"])
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

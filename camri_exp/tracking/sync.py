@@ -15,6 +15,7 @@ from pathlib import Path
 
 from camri_exp.cli import fail
 from camri_exp.errors import UserError
+from camri_exp.results import as_typed
 
 USAGE = "python -m camri_exp.tracking.sync FOLDER... [timeout=600]    (timeout: seconds a run may take)"
 ENDING = 30  # seconds that wandb's own process may take to notice that it is alone
@@ -154,7 +155,7 @@ def _wandb(*arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:
 def _name(file: Path) -> str:
     """The folder of the run that wrote ``file``, relative to here where it can be."""
     folder = next((path.parent for path in file.parents if path.name == "wandb"), file.parent)
-    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+    return str(as_typed(folder))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from camri_exp.results import write_json
+from camri_exp.results import as_typed, write_json
 from camri_exp.tracking.connection import (
     OFFLINE,
     check_settings,
@@ -208,7 +208,7 @@ class WandbRun(Logger):
             self._unharmed("lost figures", lambda: self._write_deferred(exit_code))
         if exit_code == 0 and (not (online and complete) or self.deferred):
             state = "the upload was cut short" if online else "this run was offline"
-            print(f"W&B: {state}; to upload it: python -m camri_exp.tracking.sync {_relative(self.run_dir)}")
+            print(f"W&B: {state}; to upload it: python -m camri_exp.tracking.sync {as_typed(self.run_dir)}")
 
     def _close(self, exit_code: int) -> None:
         close_run(self.run, exit_code, self.timeouts["finish_timeout"])
@@ -239,7 +239,3 @@ class WandbRun(Logger):
         if not self.told:
             print(text)
         self.told = True
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
