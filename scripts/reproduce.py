@@ -73,7 +73,7 @@ def reproduce(given: dict[str, str]) -> None:
         sweep([*shared, f"baseline={ranking}", "sweep.ranked_on=test"] if study.ranking else shared, workers)
     command("report", f"sweep={folder}")
     if study.ranking:
-        keep.results(ranking, RESULTS / ranking.name)
+        keep.results(ranking, RESULTS / ranking.name, planned(first, ranking))
     keep.keep(folder, RESULTS / name, name, planned(whole, folder), ranking if study.ranking else None)
 
 

@@ -26,14 +26,10 @@ def keep(sweep: Path, kept: Path, study: str, planned: Mapping[Path, Sequence[st
     """Copy each run's ``result.json``, what moving its threshold gives, and cross-entropy's predictions as far as
     threshold moving needs them.
 
-    ``planned``: the overrides of all runs of the study, of which the sweep may have a part; kept runs that are in
-    neither go, so that a smaller grid leaves nothing behind. ``ranking``: the sweep that ranks the classes.
+    ``planned``: the overrides of all runs of the study, of which the sweep may have a part. ``ranking``: the sweep that
+    ranks the classes.
     """
-    runs = results(sweep, kept)
-    known = {folder.name for folder in (*planned, *(run.folder for run in runs))}
-    for path in kept.glob("*/result.json"):
-        if path.parent.name not in known:
-            shutil.rmtree(path.parent)
+    runs = results(sweep, kept, planned)
     asked = {k for run in runs if not run.class_free for k in run.important}
     important = sorted(asked | asked_for(planned.values(), runs[0], ranking))
     for run in runs:
@@ -48,9 +44,16 @@ def keep(sweep: Path, kept: Path, study: str, planned: Mapping[Path, Sequence[st
     write_json(kept / "study.json", _about(runs, study, len(planned)))
 
 
-def results(sweep: Path, kept: Path) -> list[Run]:
-    """Copy the ``result.json`` of each run below ``sweep``, and return the runs."""
+def results(sweep: Path, kept: Path, planned: Iterable[Path]) -> list[Run]:
+    """Copy the ``result.json`` of each run below ``sweep``, and return the runs.
+
+    Kept runs that are neither there nor ``planned`` go, so that a smaller grid leaves nothing behind.
+    """
     runs = collect([sweep]).runs
+    known = {folder.name for folder in (*planned, *(run.folder for run in runs))}
+    for path in kept.glob("*/result.json"):
+        if path.parent.name not in known:
+            shutil.rmtree(path.parent)
     for run in runs:
         folder = kept / run.folder.name
         folder.mkdir(parents=True, exist_ok=True)
