@@ -187,7 +187,7 @@ def angle_variance(
     for loss, settings in of_loss.items():
         series: dict[Any, list[tuple[float, float, float]]] = {}
         for setting in settings:
-            margin = setting.parameters.get("margin", None if _has_margins(setting) else 0)
+            margin = _margin(setting.parameters)
             found = [by_side(run.angles["variance"], setting.important) for run in setting.runs.values() if run.angles]
             if isinstance(margin, int | float) and found:
                 series.setdefault(setting.parameters.get("scale"), []).append((margin, *np.mean(found, axis=0)))
@@ -198,8 +198,9 @@ def angle_variance(
     return {"data": traces, "layout": layout} if traces else None
 
 
-def _has_margins(setting: Setting) -> bool:
-    return any("margin" in key for key in setting.parameters)
+def _margin(parameters: Mapping[str, Any]) -> Any:
+    """0 where the loss has none, under whatever name; None where it has some other than one angle, as LDAM."""
+    return parameters.get("margin") if any("margin" in key for key in parameters) else 0
 
 
 def _variance_lines(label: str, points: Sequence[tuple[float, float, float]], colour: str, symbol: int) -> list[Figure]:
