@@ -41,6 +41,7 @@ class Sweep:
         process = subprocess.Popen(
             command, cwd=self.home, env=os.environ | {ORDER: self.order, "PYTHONPATH": str(TESTS.parent)}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's & has it ignored, inherited
         )  # fmt: skip
         self.processes.append(process)
         return process
