@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from camri_exp.errors import UserError, nearest
+from camri_exp.identity import job_name
 
 PACKAGE = Path(__file__).resolve().parent
 # A wheel carries the configs inside the package; a checkout (or an editable install) has them beside it.
@@ -27,14 +28,8 @@ def register_resolvers() -> None:
     """What configs use: ``camri.first`` (the first value given), ``camri.times`` (a product), a job's folder, GPUs."""
     OmegaConf.register_new_resolver("camri.first", lambda *values: next(v for v in values if v), replace=True)
     OmegaConf.register_new_resolver("camri.times", lambda a, b: a * b, replace=True)
-    OmegaConf.register_new_resolver("camri.job", _job_name, replace=True)
+    OmegaConf.register_new_resolver("camri.job", job_name, replace=True)
     OmegaConf.register_new_resolver("camri.gpus", _gpus_per_job, replace=True)
-
-
-def _job_name(overrides: list[str]) -> str:
-    from camri_exp.sweeps.naming import job_name
-
-    return job_name(overrides)
 
 
 def _gpus_per_job(asked: float | None, elsewhere: float | None = None) -> float:

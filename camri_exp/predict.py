@@ -19,20 +19,19 @@ def main(cfg: DictConfig) -> None:
         raise UserError(f"bias={cfg.bias}: expected a number, or auto for the one chosen on validation.")
     if cfg.batch_size is not None and not (isinstance(cfg.batch_size, int) and cfg.batch_size > 0):
         raise UserError(f"batch_size={cfg.batch_size}: expected a number of pictures, at least 1.")
-    from camri_exp.checkpoint import load
-    from camri_exp.deploy.bias import chosen_bias
-    from camri_exp.deploy.label import label
-    from camri_exp.deploy.model import Predictor
+    from camri_exp.deploy.batch_predict import label
+    from camri_exp.evaluation.operating_point import bias_of_checkpoint
+    from camri_exp.models.checkpoint import load
+    from camri_exp.models.inference import Predictor
 
     checkpoint, images = Path(cfg.checkpoint), Path(cfg.images)
-    config, model, about = load(checkpoint)
-    bias = chosen_bias(checkpoint) if cfg.bias == "auto" else float(cfg.bias or 0)
-    predictor = Predictor(model, about, device=cfg.device, precision=config.trainer.precision)
+    config, model = load(checkpoint)
+    bias = bias_of_checkpoint(checkpoint) if cfg.bias == "auto" else float(cfg.bias or 0)
+    predictor = Predictor(model, device=cfg.device, precision=config.trainer.precision)
     output = Path(cfg.output) if cfg.output else None
-    cosines = model.angles is not None
     batch_size = cfg.batch_size or config.data.batch_size
-    tally = label(predictor, about, images, output, cosines=cosines, bias=bias, batch_size=batch_size)
-    names = ", ".join(about["class_names"][k] for k in about["important_class"])
+    tally = label(predictor, model, images, output, bias=bias, batch_size=batch_size)
+    names = ", ".join(model.metadata.important_class_names)
     lines = [f"{_count(tally.pictures, 'picture')}, {tally.important} of them taken for {names}"]
     if cfg.bias is not None:
         lines.append(f"bias added to the score of {names}: {bias:+.4g}")

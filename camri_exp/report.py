@@ -11,7 +11,7 @@ from camri_exp.errors import UserError
 @command("report", paths=("sweep", "output"))
 def main(cfg: DictConfig) -> None:
     """Write the report of ``cfg.sweep`` and print its table and conclusions."""
-    from camri_exp.sweeps.report import write
+    from camri_exp.reporting.write import write
 
     if OmegaConf.is_missing(cfg, "sweep"):
         raise UserError("which sweep? Give its folder, or several with commas between: sweep=logs/sweeps/NAME")

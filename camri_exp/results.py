@@ -1,71 +1,169 @@
-"""What a run leaves on disk, and how it is read back. Reports, evaluation and dashboards need nothing else."""
+"""What a run leaves on disk, as typed records. Reports, evaluation and dashboards need nothing else."""
 
-import hashlib
-import json
-import math
-import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+import numpy.typing as npt
 
 from camri_exp.errors import UserError
+from camri_exp.files import atomic_write
+from camri_exp.records import Number, Record
 
-SCHEMA = 1
-# What changes where or how a run is told about, but not what it computes.
-NOT_HASHED = ("logger", "sweep", "resume", "baseline", "important_class_names")
-# What NumPy raises for files that are damaged, no archives, or hold objects (seen with mutated files).
+RESULT, JOB, FAILURE, PREDICTIONS = "result.json", "job.json", "failure.json", "predictions.npz"
+# What NumPy raises for files that are damaged, are no archives, or hold objects (seen with mutated files).
 REFUSED = (
     OSError, ValueError, EOFError, RuntimeError, SyntaxError, TypeError, MemoryError, TokenError, struct.error,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
-def config_hash(cfg: DictConfig) -> str:
-    """Sixteen hex digits that two configs share exactly when their runs compute the same.
+@dataclass(frozen=True)
+class SplitMetrics:
+    """The metrics of one split, from its confusion matrix; ``recall`` maps each class name to its recall."""
 
-    Where a machine keeps its data sets (``$CAMRI_DATA``, else ``data``) makes no difference, so that a sweep goes on
-    elsewhere; a folder given as ``data.root`` does.
+    accuracy: Number
+    recall_important: Number
+    precision_important: Number
+    macro_recall: Number
+    recall: dict[str, Number]
+
+
+@dataclass(frozen=True)
+class AngleStatistics:
+    """Number, mean and variance (radians) of the angles between features and their own class's weight, per class."""
+
+    count: list[int]
+    mean: list[Number]
+    variance: list[Number]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult(Record):
+    """``result.json`` of a finished run: written last and atomically, so that its presence means the run is finished.
+
+    ``setting`` is equal for runs that differ by the seed alone. A ``class_free`` run does not depend on which class is
+    important: its recalls count for every class. ``checkpoint`` is relative to the run's folder.
     """
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    kept = {key: value for key, value in plain.items() if key not in NOT_HASHED}
-    if kept.get("data", {}).get("root") == os.environ.get("CAMRI_DATA", "data"):
-        kept["data"] = kept["data"] | {"root": "$CAMRI_DATA"}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    status: str = "finished"
+    data: str
+    loss: str
+    model: str
+    seed: int
+    important_class: list[int]
+    important_class_names: list[str]
+    class_names: list[str]
+    overrides: list[str]
+    config_hash: str
+    setting: str
+    class_free: bool
+    loss_parameters: dict[str, Any]
+    val: SplitMetrics
+    test: SplitMetrics
+    angles: AngleStatistics | None = None
+    epochs: int
+    fit_seconds: Number
+    images_per_second: Number
+    checkpoint: str
+    parameters: int
+    hardware: str
+
+    @classmethod
+    def of(cls, run: Path) -> "RunResult":
+        """The result of the run in the folder ``run``.
+
+        Raises:
+            UserError: no finished run there, or its ``result.json`` is damaged.
+        """
+        path = Path(run) / RESULT
+        if not path.is_file():
+            raise UserError(f"{run} holds no {RESULT}: not the folder of a finished run.")
+        return cls.read(path)
+
+    def metrics(self, split: str) -> SplitMetrics:
+        """The metrics of ``val`` or ``test``."""
+        return {"val": self.val, "test": self.test}[split]
 
 
-def as_typed(path: Path) -> Path:
-    """A run's folder as a command given here would name it: relative where it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+@dataclass(frozen=True, kw_only=True)
+class JobRecord(Record):
+    """``job.json``: the last start of a job of a sweep.
+
+    ``launch`` identifies one start of the sweep, ``attempt`` counts the starts of the job in it, and ``skipped`` is the
+    start of the sweep that found the job done.
+    """
+
+    launch: str = ""
+    attempt: int = 1
+    state: str = "interrupted"
+    started: Number = 0.0
+    host: str = ""
+    pid: int = 0
+    gpus: str | None = None
+    config_hash: str | None = None
+    seconds: Number | None = None
+    skipped: str | None = None
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write to a temporary name, then rename: the file is whole or not there. NaN becomes null, as JSON wants it."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(_without_nan(content), file, indent=2, ensure_ascii=False, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+@dataclass(frozen=True, kw_only=True)
+class FailureRecord(Record):
+    """``failure.json``: why a job failed."""
+
+    status: str = "failed"
+    error: str = ""
 
 
-def write_predictions(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write ``predictions.npz``, whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
+@dataclass(frozen=True)
+class SplitPredictions:
+    """A model's predictions for the images of one split, in the order of the split.
+
+    ``scores`` (n, K), ``target`` (n,), ``names`` (n,), and ``groups`` (n,) where it is known which images belong
+    together. ``angle`` (n,) in radians, to the weight of the own class, exists for cosine heads.
+    """
+
+    scores: npt.NDArray[Any]
+    target: npt.NDArray[Any]
+    names: npt.NDArray[Any]
+    groups: npt.NDArray[Any] | None = None
+    angle: npt.NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def arrays(self, split: str) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of ``predictions.npz`` that hold this split."""
+        found = {"scores": self.scores, "target": self.target, "name": self.names}
+        optional = {"group": self.groups, "angle": self.angle}
+        found |= {key: value for key, value in optional.items() if value is not None}
+        return {f"{split}_{key}": value for key, value in found.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], split: str) -> "SplitPredictions":
+        """The predictions of ``split`` in the arrays of ``predictions.npz``."""
+        target = arrays[f"{split}_target"]
+        names = arrays.get(f"{split}_name", np.arange(len(target)).astype(str))
+        group, angle = arrays.get(f"{split}_group"), arrays.get(f"{split}_angle")
+        return cls(arrays[f"{split}_scores"], target, names, group, angle)
+
+
+Predictions = dict[str, SplitPredictions]
+
+
+def write_predictions(path: Path, predictions: Mapping[str, SplitPredictions]) -> None:
+    """Write ``predictions.npz`` atomically."""
+    arrays = {name: array for split, found in predictions.items() for name, array in found.arrays(split).items()}
+    with atomic_write(path, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    os.replace(temporary, path)
 
 
-def read_predictions(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+def read_predictions(path: Path, names: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a ``predictions.npz``, or those of ``names`` that it has.
 
     Raises:
@@ -79,26 +177,3 @@ def read_predictions(path: Path, names: Collection[str] | None = None) -> dict[s
             f"{path} was refused: it is damaged, or holds more than numbers and text. Copy it again, or evaluate the "
             "run's checkpoint instead: checkpoint=PATH"
         ) from error
-
-
-def read_result(run: Path) -> dict[str, Any]:
-    """``result.json`` of a finished run.
-
-    Raises:
-        UserError: no finished run there, or one written by a newer version of this project.
-    """
-    path = Path(run) / "result.json"
-    if not path.is_file():
-        raise UserError(f"{run} holds no result.json: not the folder of a finished run.")
-    result = json.loads(path.read_text(encoding="utf-8"))
-    if result.get("schema") != SCHEMA:
-        raise UserError(f"{path} has schema {result.get('schema')}; this version of camri_exp reads {SCHEMA}.")
-    return result
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -23,8 +23,8 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from camri_exp.cli import fail
-        from camri_exp.sweeps.naming import job_name
-        from camri_exp.sweeps.watch import Watch
+        from camri_exp.identity import job_name
+        from camri_exp.sweeps.progress import SweepProgress
 
         assert self.config is not None
         assert self.launcher is not None
@@ -33,7 +33,7 @@ class GridSweeper(BasicSweeper):
         folder = Path(self.config.hydra.sweep.dir)
         self.write_plan(folder, names)
         try:
-            with Watch(folder, self.config.sweep.launch, names, len(names), self.config.sweep.rerun) as watch:
+            with SweepProgress(folder, self.config.sweep.launch, names, len(names), self.config.sweep.rerun) as watch:
                 returns = self.launcher.launch(jobs, initial_job_idx=0)
         except KeyboardInterrupt:
             sys.exit(130)
@@ -49,8 +49,8 @@ class GridSweeper(BasicSweeper):
         """All jobs. Every value of every list is composed once: a wrong one ends the sweep before it starts."""
         from camri_exp.cli import fail
         from camri_exp.errors import UserError
+        from camri_exp.reporting.ranking import resolve_ranks
         from camri_exp.sweeps.grid import expand
-        from camri_exp.sweeps.ranking import resolve_ranks
 
         assert self.config is not None
         choices = self.config.hydra.runtime.choices

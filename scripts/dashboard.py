@@ -30,7 +30,7 @@ def main() -> None:
         from camri_exp.tracking import dashboard
     except ImportError as error:
         fail(f'{error}. Run: pip install "camri_exp[dashboard]"')
-    from camri_exp.tracking.connection import failures, first_line
+    from camri_exp.tracking.session import failures, first_line
     from camri_exp.tracking.sync import check_service
 
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from .conftest import Command
+from tests.conftest import Command
 
 
 @pytest.mark.parametrize(

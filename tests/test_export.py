@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from camri_exp.deploy import check
+from camri_exp.deploy import parity as check
 from camri_exp.deploy.formats import FORMATS
 from camri_exp.errors import UserError
-from tests.finished import trained
+from tests.helpers.runs import trained
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOSSES = ("camri", "ce", "mse_outlying")

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camri_exp.deploy import pictures
+from camri_exp.deploy import image_files as pictures
 from camri_exp.metrics import threshold
-from tests.finished import mixed_pictures, trained
+from tests.helpers.runs import mixed_pictures, trained
 
 
 @pytest.fixture(scope="module")

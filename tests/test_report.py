@@ -6,7 +6,7 @@ import pytest
 
 from camri_exp.report import folders
 from tests.conftest import Command
-from tests.sweeps.generate import write_sweep
+from tests.helpers.generated_runs import write_sweep
 
 
 def test_report_of_a_sweep(command: Command, tmp_path: Path) -> None:

@@ -17,8 +17,7 @@ import yaml
 from sklearn.metrics import accuracy_score, precision_score, recall_score
 
 from camri_exp.errors import UserError
-
-from .conftest import QUICK, TESTS, Command
+from tests.conftest import QUICK, TESTS, Command
 
 
 def result_of(run: Path) -> dict[str, Any]:
@@ -138,7 +137,7 @@ def test_a_resumed_run_ends_like_an_unbroken_one(
     overrides = ("trainer.max_epochs=3", "model=camri_cnn", "model.width=0.125", "logger=csv", "data.augment=true")
     assert train(*overrides, into="whole").code == 0
 
-    from camri_exp.callbacks import ReseedEachEpoch
+    from camri_exp.training.callbacks import ReseedEachEpoch
 
     start = ReseedEachEpoch.on_train_epoch_start
 
@@ -180,7 +179,7 @@ def test_resume_keeps_what_is_not_said_again(
     assert train("trainer.precision=bf16-mixed", "trainer.max_epochs=1").code == 0
     run = tmp_path / "run"
     with monkeypatch.context() as power:
-        power.setattr("camri_exp.callbacks.ReseedEachEpoch.on_train_epoch_start", _power_cut)
+        power.setattr("camri_exp.training.callbacks.ReseedEachEpoch.on_train_epoch_start", _power_cut)
         assert command("train", f"resume={run}", "trainer.max_epochs=2").code == 1
     assert not (run / "result.json").exists(), "a run that goes on is not finished"
     longer = command("train", f"resume={run}", "trainer.max_epochs=2")
@@ -212,7 +211,7 @@ def test_ctrl_c_says_how_to_go_on(train: Command, tmp_path: Path, monkeypatch: p
             raise KeyboardInterrupt
 
     with monkeypatch.context() as hand:
-        hand.setattr("camri_exp.callbacks.ReseedEachEpoch.on_train_epoch_start", interrupt)
+        hand.setattr("camri_exp.training.callbacks.ReseedEachEpoch.on_train_epoch_start", interrupt)
         stopped = train("trainer.max_epochs=2")
     assert stopped.code != 0
     assert "stopped; to go on: python -m camri_exp.train resume=run" in stopped.err

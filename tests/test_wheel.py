@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import QUICK, TESTS
+from tests.conftest import QUICK, TESTS
 
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 

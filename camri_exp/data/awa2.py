@@ -7,8 +7,8 @@ from typing import Any
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, picture_files
 from camri_exp.data.download import Archive, fetch_and_unpack
-from camri_exp.data.images import Split
-from camri_exp.data.split import by_hash
+from camri_exp.data.splits import by_hash
+from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
 
 ARCHIVE = Archive("https://cvml.ista.ac.at/AwA2/AwA2-data.zip")  # its authors publish no sum
@@ -40,7 +40,7 @@ class AwA2DataModule(ImageDataModule):
                 f"{self.folder.parent}, or say where it is: data.root=DIR"
             ) from error
 
-    def load(self) -> dict[str, Split]:
+    def load(self) -> dict[str, SplitView]:
         self.class_names = self._classes()
         files = [
             (f"{animal}/{name}", label)

@@ -12,8 +12,8 @@ from torch.utils.data import DistributedSampler
 
 from camri_exp.data import imbalance as profiles
 from camri_exp.data.augment import Augmentation
-from camri_exp.data.batches import Batches
-from camri_exp.data.images import Split
+from camri_exp.data.loader import InMemoryLoader
+from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
 
 
@@ -60,11 +60,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self.root, self.batch_size, self.image_size, self.seed = root, batch_size, image_size, seed
         self.augmentation = Augmentation(**augmentation or {}) if augment else Augmentation()
         self.imbalance, self.device, self.cache_dir = imbalance, device, cache_dir
-        self.splits: dict[str, Split] = {}
-        self._statistics: Tensor | None = None
+        self.splits: dict[str, SplitView] = {}
 
     @abstractmethod
-    def load(self) -> dict[str, Split]:
+    def load(self) -> dict[str, SplitView]:
         """The splits train, val and test; sets ``class_names``."""
 
     def setup(self, stage: str | None = None) -> None:
@@ -81,7 +80,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self.mean, self.std = tuple(mean.tolist()), tuple(np.sqrt((square - mean**2).clip(1e-6)).tolist())
         self.splits = splits | {"train": train}
 
-    def _check(self, splits: dict[str, Split]) -> None:
+    def _check(self, splits: dict[str, SplitView]) -> None:
         missing = set(range(len(self.class_names))) - set(splits["train"].target.tolist())
         if missing:
             names = ", ".join(repr(self.class_names[i]) for i in sorted(missing)[:5])
@@ -115,7 +114,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         on_gpu = images.to(device)
         self.splits = {name: split.to(on_gpu) for name, split in self.splits.items()}
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> InMemoryLoader:
         self._move_to_gpu()
         train = self.splits["train"]
         whole = cast(Any, train.target)  # of which the sampler asks the length alone
@@ -124,19 +123,20 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         )
         # Batch norm cannot learn from a single image.
         lonely = len(sampler) % self.batch_size == 1
-        return Batches(train, self.batch_size, sampler, -(-len(sampler) // self.batch_size) - lonely)
+        return InMemoryLoader(train, self.batch_size, sampler, -(-len(sampler) // self.batch_size) - lonely)
 
-    def val_dataloader(self) -> Batches:
+    def val_dataloader(self) -> InMemoryLoader:
         return self._evaluation("val")
 
-    def test_dataloader(self) -> Batches:
+    def test_dataloader(self) -> InMemoryLoader:
         return self._evaluation("test")
 
-    def _evaluation(self, split: str) -> Batches:
+    def _evaluation(self, split: str) -> InMemoryLoader:
         """Images rank, rank + world, … in order, none twice; every process has as many batches, and waits for all."""
         length = self.length(split)
         count = -(-length // (self._world_size * self.batch_size))
-        return Batches(self.splits[split], self.batch_size, range(self._rank, length, self._world_size), count)
+        order = range(self._rank, length, self._world_size)
+        return InMemoryLoader(self.splits[split], self.batch_size, order, count, with_index=True)
 
     @property
     def _rank(self) -> int:
@@ -147,21 +147,14 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         return self.trainer.world_size if self.trainer else 1
 
     def transfer_batch_to_device(
-        self, batch: tuple[Tensor, Tensor], device: torch.device, dataloader_idx: int
-    ) -> tuple[Tensor, Tensor]:
-        """Two tensors, where Lightning's own would search any collection for them at every step."""
-        images, target = batch
-        return images.to(device, non_blocking=True), target.to(device, non_blocking=True)
+        self, batch: tuple[Tensor, ...], device: torch.device, dataloader_idx: int
+    ) -> tuple[Tensor, ...]:
+        """A tuple of tensors; Lightning's own method would search any collection for tensors at every step."""
+        return tuple(tensor.to(device, non_blocking=True) for tensor in batch)
 
-    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        images, target = batch
-        if self.trainer is not None and self.trainer.training:
-            images = self.augmentation(images)
-        return self.normalize(images), target
-
-    def normalize(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) to float32, with mean 0 and standard deviation 1 a channel over the training images."""
-        if self._statistics is None or self._statistics.device != images.device:  # copied once: a copy makes a GPU wait
-            self._statistics = images.new_tensor([self.mean, self.std], dtype=torch.float32)[..., None, None] * 255
-        mean, std = self._statistics
-        return (images - mean) / std
+    def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> tuple[Tensor, ...]:
+        """Augment training images; the model normalises."""
+        if self.trainer is None or not self.trainer.training:
+            return batch
+        images, *rest = batch
+        return self.augmentation(images), *rest

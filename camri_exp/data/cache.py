@@ -13,20 +13,19 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from filelock import FileLock
 from platformdirs import user_cache_dir
 from tqdm import tqdm
 
 from camri_exp.data.decode import BROKEN, VERSION, decode_image
-from camri_exp.data.images import Images, moments
+from camri_exp.data.storage import ImageTable, channel_moments
 from camri_exp.errors import UserError
+from camri_exp.files import locked
 
 Pixels = npt.NDArray[np.uint8]
 SAMPLE_BYTES, SAMPLES = 1 << 20, 64  # the checksum reads at most 64 MiB, however large the cache
@@ -61,7 +60,7 @@ def picture_files(
     return Source(paths, facts, shape, lambda: (labels, names, _decoded(paths, shape)))
 
 
-def cached(source: Source, cache_dir: str | None, beside: Path, on_error: str = "stop") -> Images:
+def cached(source: Source, cache_dir: str | None, beside: Path, on_error: str = "stop") -> ImageTable:
     """The images of ``source``, from the cache; built first where there is none.
 
     Args:
@@ -79,7 +78,7 @@ def cached(source: Source, cache_dir: str | None, beside: Path, on_error: str = 
     place = "" if parent.parent == beside else os.path.realpath(beside)
     folder = parent / _fingerprint(source, place)
     if (images := _open(folder, source.shape)) is None:
-        with _locked(parent / f"{folder.name}.lock"):
+        with locked(parent / f"{folder.name}.lock", "Give another folder: data.cache_dir=DIR"):
             if (images := _open(folder, source.shape)) is None:  # else another process built it while this one waited
                 _build(folder, source)
                 images = _open(folder, source.shape)
@@ -117,7 +116,7 @@ def _cache_folder(cache_dir: str | None, beside: Path) -> Path:
     )
 
 
-def _open(folder: Path, shape: tuple[int, ...]) -> Images | None:
+def _open(folder: Path, shape: tuple[int, ...]) -> ImageTable | None:
     """The images in ``folder``, or None where there are none or they are damaged."""
     file = folder / "pixels"
     try:
@@ -130,7 +129,7 @@ def _open(folder: Path, shape: tuple[int, ...]) -> Images | None:
             warnings.simplefilter("ignore")  # torch knows no read-only tensors; nobody writes to this one
             pixels = torch.from_numpy(mapped)
         target, statistics = np.load(folder / "target.npy"), np.load(folder / "moments.npy")
-        return Images(pixels, target, facts["names"], statistics, broken=facts["broken"])
+        return ImageTable(pixels, target, facts["names"], statistics, broken=facts["broken"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -147,21 +146,6 @@ def _checksum(folder: Path) -> int:
             file.seek(block * SAMPLE_BYTES)
             value = zlib.crc32(file.read(SAMPLE_BYTES), value)
     return value
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    lock = FileLock(path)
-    try:
-        lock.acquire()
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be locked: {error.strerror or error}. Give another folder: data.cache_dir=DIR"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _build(folder: Path, source: Source) -> None:
@@ -199,7 +183,7 @@ def _write_pixels(
             if pixels is None:
                 broken.append(index)
                 pixels = np.zeros(shape[1:], np.uint8)
-            statistics[index] = moments(pixels[None])[0]
+            statistics[index] = channel_moments(pixels[None])[0]
             file.write(pixels.data)
         file.flush()
         os.fsync(file.fileno())  # or a power cut could leave the new name and not the pixels

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import Source, cached
-from camri_exp.data.download import alone
-from camri_exp.data.images import Split
-from camri_exp.data.split import hold_out
+from camri_exp.data.download import download_lock
+from camri_exp.data.splits import hold_out
+from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -37,14 +37,14 @@ class CIFAR10DataModule(ImageDataModule):
     def prepare_data(self) -> None:
         if self._is_there():
             return  # torchvision would read and hash everything again; the first reading checks it
-        with alone(self.folder.parent):
+        with download_lock(self.folder.parent):
             if not self._is_there():  # else another process downloaded it while this one waited
                 self._torchvision(train=True, download=True)
 
     def _is_there(self) -> bool:
         return all((self.folder / name).is_file() for name in FILES)
 
-    def load(self) -> dict[str, Split]:
+    def load(self) -> dict[str, SplitView]:
         source = Source([self.folder / name for name in FILES], "cifar10", (TRAINING + TEST, 3, 32, 32), self._read)
         images = cached(source, self.cache_dir, self.folder.parent)
         self.class_names = list(CLASSES)

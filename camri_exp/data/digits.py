@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from camri_exp.data.base import ImageDataModule
-from camri_exp.data.images import Images, Split
+from camri_exp.data.storage import ImageTable, SplitView
 
 
 class DigitsDataModule(ImageDataModule):
@@ -21,11 +21,11 @@ class DigitsDataModule(ImageDataModule):
         if image_size != 8:
             raise ValueError(f"image_size={image_size}; the digits are 8 pixels wide and high")
 
-    def load(self) -> dict[str, Split]:
+    def load(self) -> dict[str, SplitView]:
         digits = load_digits()
         self.class_names = [str(digit) for digit in range(10)]
         grey = np.round(digits.images * (255 / 16)).astype(np.uint8)  # 17 levels in the source
-        images = Images.in_memory(grey[:, None], digits.target, [f"digit {i}" for i in range(len(grey))])
+        images = ImageTable.in_memory(grey[:, None], digits.target, [f"digit {i}" for i in range(len(grey))])
         rest, test = train_test_split(np.arange(len(grey)), test_size=0.2, stratify=digits.target, random_state=0)
         train, val = train_test_split(rest, test_size=0.125, stratify=digits.target[rest], random_state=0)
         return {"train": images.split(train), "val": images.split(val), "test": images.split(test)}

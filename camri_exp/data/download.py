@@ -6,15 +6,15 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
 from tqdm import tqdm
 
 from camri_exp.errors import UserError
+from camri_exp.files import locked
 
 BLOCK = 1 << 20
 
@@ -48,25 +48,15 @@ def fetch_and_unpack(parts: Mapping[str, Archive], folder: Path) -> None:
     """
     if all(archive.is_unpacked(folder, place) for place, archive in parts.items()):
         return  # the folder need not be one that can be written
-    with alone(folder):
+    with download_lock(folder):
         for place, archive in parts.items():
             if not archive.is_unpacked(folder, place):
                 _fetch(archive, folder)
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Make ``folder``, and keep other processes from downloading into it meanwhile."""
-    lock = FileLock(folder / ".download.lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
-    try:
-        yield
-    finally:
-        lock.release()
+def download_lock(folder: Path) -> AbstractContextManager[bool]:
+    """Keep other processes from downloading into ``folder`` at the same time."""
+    return locked(folder / ".download.lock", "Give another folder: data.root=DIR")
 
 
 def _fetch(archive: Archive, folder: Path) -> None:

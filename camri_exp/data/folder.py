@@ -12,8 +12,8 @@ from PIL import Image
 
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, picture_files
-from camri_exp.data.images import Split
-from camri_exp.data.split import by_hash
+from camri_exp.data.splits import by_hash
+from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -56,7 +56,7 @@ class FolderDataModule(ImageDataModule):
             raise ValueError(f"channels={channels}; expected 3 (colour) or 1 (grey)")
         self.channels, self.on_error = channels, on_error
 
-    def load(self) -> dict[str, Split]:
+    def load(self) -> dict[str, SplitView]:
         root = Path(str(self.root))
         if root.is_file():
             pictures, folder = read_csv(root), root.parent

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, picture_files
 from camri_exp.data.download import Archive, fetch_and_unpack
-from camri_exp.data.images import Images, Split
-from camri_exp.data.split import hold_out
+from camri_exp.data.splits import hold_out
+from camri_exp.data.storage import ImageTable, SplitView
 from camri_exp.errors import UserError, nearest
 
 URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/"
@@ -92,7 +92,7 @@ class GTSRBDataModule(ImageDataModule):
                 f"{URL} there ({', '.join(parts)}), or say where it is: data.root=DIR"
             ) from error
 
-    def load(self) -> dict[str, Split]:
+    def load(self) -> dict[str, SplitView]:
         self.class_names = list(SIGNS)
         training_files, test_files = self._training_files(), self._test_files()
         self._tell_if_incomplete(len(training_files), len(test_files))
@@ -148,7 +148,7 @@ class GTSRBDataModule(ImageDataModule):
             )
 
     def _without_leaked(
-        self, images: Images, training: npt.NDArray[np.int64], test: npt.NDArray[np.int64]
+        self, images: ImageTable, training: npt.NDArray[np.int64], test: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
         leaked = identical(images, training, test)
         if not len(leaked):
@@ -168,7 +168,7 @@ def track(name: str) -> str:
     return f"{folder}/{file.split('_')[0]}"
 
 
-def identical(images: Images, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def identical(images: ImageTable, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Those of ``second`` that equal one of ``first`` pixel by pixel."""
     # Equal pixels have equal moments; only the few with equal moments are looked at.
     known: dict[bytes, list[int]] = {}

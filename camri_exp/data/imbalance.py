@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from camri_exp import important
+from camri_exp.data.class_ids import resolve_class_ids
 from camri_exp.errors import UserError
 
 PROFILES = ("class", "exponential", "step")
@@ -41,7 +41,7 @@ def kept(
             "for profile=class, and none for the others."
         )
     if profile == "class":
-        share[important.resolve(class_name, class_names, "data", key="data.imbalance.class_name")] = 1 / ratio
+        share[resolve_class_ids(class_name, class_names, "data", key="data.imbalance.class_name")] = 1 / ratio
     stays = np.zeros(len(target), dtype=bool)
     for label in range(len(class_names)):
         own = np.flatnonzero(target == label)

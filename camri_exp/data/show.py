@@ -14,14 +14,14 @@ def main(cfg: DictConfig) -> None:
     """Draw ``cfg.images`` training images of each class, each followed by ``cfg.variants`` random changes of it."""
     import torch
 
-    from camri_exp import build
+    from camri_exp.data.factory import build_datamodule
     from camri_exp.figures.contact_sheet import contact_sheet
 
     if cfg.images < 1 or cfg.variants < 0:
         raise UserError(
             f"images={cfg.images} variants={cfg.variants}; expected at least 1 image and 0 variants a class."
         )
-    data = build.datamodule(cfg)
+    data = build_datamodule(cfg)
     data.prepare_data()
     data.setup("fit")
     torch.manual_seed(cfg.seed)
@@ -35,15 +35,14 @@ def main(cfg: DictConfig) -> None:
 
 
 def _row(data: Any, label: int, images: int, variants: int) -> Any:
-    """Pixels in [0, 1] of a class's images and their variants, as they come out of the whole pipeline: (n, C, H, W)."""
+    """Pixels in [0, 1] of a class's images and their augmented variants: (n, C, H, W)."""
     import torch
 
     own = torch.nonzero(data.splits["train"].target == label).flatten()
     chosen = data.images("train", own[torch.randperm(len(own))[:images]].tolist())
     changed = data.augmentation(chosen.repeat_interleave(variants, dim=0)).unflatten(0, (len(chosen), variants))
-    both = torch.cat([data.normalize(chosen)[:, None], data.normalize(changed.flatten(0, 1)).view_as(changed)], dim=1)
-    mean, std = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
-    return (both.flatten(0, 1) * std + mean).clamp(0, 1)
+    both = torch.cat([chosen.float()[:, None], changed.float()], dim=1)
+    return (both.flatten(0, 1) / 255).clamp(0, 1)
 
 
 if __name__ == "__main__":

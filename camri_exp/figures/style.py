@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from camri_exp.files import atomic_write
+
 # Near Okabe and Ito's palette, blue darkened: in grey print, too, no two look alike.
 IMPORTANT, OTHER, RIVAL, FAINT = "#d55e00", "#005a8e", "#333333", "#a6a6a6"
 LONGEST = 28  # letters of a class name on an axis
@@ -49,9 +51,8 @@ def picture(figure: Figure) -> Image.Image:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(png(figure))
-    part.replace(path)
+    with atomic_write(path, "wb") as file:
+        file.write(png(figure))
 
 
 def columns_for(count: int, most: int) -> int:

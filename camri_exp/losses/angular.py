@@ -61,7 +61,7 @@ class AngularMarginLoss(Loss):
             features of 100 dimensions and more the three hardly differ.
     """
 
-    scores: ClassVar[str] = "cosine"
+    score_type: ClassVar[str] = "cosine"
     margins: Tensor
 
     def __init__(self, margins: Tensor, scale: float, above_pi: str = "hard") -> None:
@@ -72,7 +72,7 @@ class AngularMarginLoss(Loss):
         if above_pi not in ABOVE_PI:
             raise ValueError(f"above_pi={above_pi!r}; expected one of {', '.join(ABOVE_PI)}")
         self.scale, self.above_pi = positive("scale", scale), above_pi
-        self.keep("margins", margins)
+        self.register_constant("margins", margins)
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         return angular_margin_loss(scores, target, self.margins, self.scale, self.above_pi)

@@ -1,5 +1,7 @@
 """ArcFace: the same angular margin on every class."""
 
+from typing import ClassVar
+
 from camri_exp.losses.angular import AngularMarginLoss
 from camri_exp.losses.base import per_class
 
@@ -13,6 +15,8 @@ class ArcFaceLoss(AngularMarginLoss):
         scale: s > 0. The 64 of face recognition is for thousands of classes; with ten, 8 to 16 work.
         above_pi: ``hard``, ``easy`` or ``reference``; see ``margin_shift``.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"num_classes"})
 
     def __init__(self, num_classes: int, margin: float, scale: float, above_pi: str = "hard") -> None:
         super().__init__(per_class("margin", margin, num_classes), scale, above_pi)

@@ -18,11 +18,21 @@ class Loss(nn.Module):
     """``loss(scores (N, K), target (N,)) -> scalar``, with the scores straight from the head.
 
     Margins, scales, weights and class counts live in the loss alone: the scores stay those that predict.
+
+    A subclass declares what its constructor needs to know of the task and which scores it works on; its own subclasses
+    inherit both.
+
+    Attributes:
+        needs: names of constructor arguments that the training run fills in: ``num_classes`` (K), ``important_class``
+            (a list of ids) and ``class_counts`` (training images per class). A loss that does not need
+            ``important_class`` trains the same whichever class that is.
+        score_type: ``logits`` or ``cosine``, as the heads name them.
     """
 
-    scores: ClassVar[str] = "logits"  # the kind of scores that the loss works on, as the heads name them
+    needs: ClassVar[frozenset[str]] = frozenset()
+    score_type: ClassVar[str] = "logits"
 
-    def keep(self, name: str, values: Tensor | None) -> None:
+    def register_constant(self, name: str, values: Tensor | None) -> None:
         """Make ``values`` a buffer: it moves and is saved with the loss, and is not learned."""
         self.register_buffer(name, None if values is None else values.to(PRECISE))
 

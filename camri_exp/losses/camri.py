@@ -1,6 +1,7 @@
 """CAMRI: an angular margin on the important classes alone."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from camri_exp.losses.angular import AngularMarginLoss
 from camri_exp.losses.base import on_important
@@ -19,6 +20,8 @@ class CAMRILoss(AngularMarginLoss):
         scale: s > 0; 8 to 16 for ten to fifty classes.
         above_pi: ``hard``, ``easy`` or ``reference``; see ``margin_shift``.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class"})
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Class-balanced loss: weights by the effective number of samples."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 
@@ -17,6 +18,8 @@ class ClassBalancedLoss(WeightedCrossEntropyLoss):
         beta: in [0, 1).
         normalize: ``batch`` or ``weights``; see ``WeightedCrossEntropyLoss``.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"class_counts"})
 
     def __init__(self, class_counts: Sequence[int], beta: float = 0.9999, normalize: str = "batch") -> None:
         seen = counts(class_counts)

@@ -19,7 +19,8 @@ class CosFaceLoss(Loss):
         scale: s > 0; 64 in the paper, with thousands of faces.
     """
 
-    scores: ClassVar[str] = "cosine"
+    needs: ClassVar[frozenset[str]] = frozenset({"num_classes"})
+    score_type: ClassVar[str] = "cosine"
     margins: Tensor
 
     def __init__(self, num_classes: int, margin: float | Sequence[float], scale: float) -> None:
@@ -28,7 +29,7 @@ class CosFaceLoss(Loss):
         if (margins > 2).any():
             raise ValueError(f"margin={margins.max():g}; expected at most 2: cosines lie no further apart")
         self.scale = positive("scale", scale)
-        self.keep("margins", margins)
+        self.register_constant("margins", margins)
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         check_classes(scores, len(self.margins))

@@ -1,6 +1,7 @@
 """Real-world-weight cross-entropy: a price on what is missed, and another on what is called wrongly."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ class RealWorldWeightedCrossEntropyLoss(Loss):
         important_class: one id or several. Without it a single number holds for every class.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class"})
     false_negative: Tensor  # (K,)
     false_positive: Tensor  # (1, K) if all targets share their prices, else (K, K)
 
@@ -44,8 +46,8 @@ class RealWorldWeightedCrossEntropyLoss(Loss):
             raise ValueError(
                 f"false_positive has {shape} values; expected one number, or {num_classes} x {num_classes}"
             )
-        self.keep("false_negative", per_class("false_negative", misses, num_classes, least=0))
-        self.keep("false_positive", finite("false_positive", calls, least=0))
+        self.register_constant("false_negative", per_class("false_negative", misses, num_classes, least=0))
+        self.register_constant("false_positive", finite("false_positive", calls, least=0))
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         num_classes, index = len(self.false_negative), target[:, None]

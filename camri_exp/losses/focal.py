@@ -1,6 +1,7 @@
 """Focal loss: samples that are already right count less."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +19,13 @@ class FocalLoss(Loss):
         num_classes: K, to refuse an ``alpha`` of another length at once and not at the first batch.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"num_classes"})
     alpha: Tensor | None
 
     def __init__(self, gamma: float, alpha: Sequence[float] | None = None, num_classes: int | None = None) -> None:
         super().__init__()
         self.gamma = number("gamma", gamma)
-        self.keep("alpha", None if alpha is None else _weights(alpha, num_classes))
+        self.register_constant("alpha", None if alpha is None else _weights(alpha, num_classes))
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         scores = at_least_float32(scores)

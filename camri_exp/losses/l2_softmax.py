@@ -1,5 +1,7 @@
 """L2-constrained softmax: CAMRI without its margin, and so the baseline that changes one thing only."""
 
+from typing import ClassVar
+
 from camri_exp.losses.angular import AngularMarginLoss
 from camri_exp.losses.base import per_class
 
@@ -11,6 +13,8 @@ class L2SoftmaxLoss(AngularMarginLoss):
         num_classes: K.
         scale: s > 0.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"num_classes"})
 
     def __init__(self, num_classes: int, scale: float) -> None:
         super().__init__(per_class("margin", 0.0, num_classes), scale)

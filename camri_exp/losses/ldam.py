@@ -1,6 +1,7 @@
 """LDAM: CosFace with wider margins for rarer classes."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from camri_exp.losses.base import counts, positive
 from camri_exp.losses.cosface import CosFaceLoss
@@ -15,6 +16,8 @@ class LDAMLoss(CosFaceLoss):
         max_margin: margin of the rarest class, in (0, 2].
         scale: s > 0.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"class_counts"})
 
     def __init__(self, class_counts: Sequence[int], max_margin: float = 0.5, scale: float = 30.0) -> None:
         seen = counts(class_counts)

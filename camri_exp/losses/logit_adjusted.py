@@ -1,6 +1,7 @@
 """Logit adjustment: train as if the classes were as frequent as they are, predict as if they were equally so."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,13 +19,14 @@ class LogitAdjustedLoss(Loss):
         tau: at least 0; 0 is cross-entropy, more favours rare classes.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"class_counts"})
     adjustment: Tensor
 
     def __init__(self, class_counts: Sequence[int], tau: float = 1.0) -> None:
         super().__init__()
         seen = counts(class_counts)
         self.tau = number("tau", tau)
-        self.keep("adjustment", self.tau * (seen / seen.sum()).log())
+        self.register_constant("adjustment", self.tau * (seen / seen.sum()).log())
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         check_classes(scores, len(self.adjustment))

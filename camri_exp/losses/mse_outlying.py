@@ -1,6 +1,7 @@
 """Mean squared error to one-hot labels that lie further out for the classes that matter more."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,7 @@ class OutlyingLabelMSELoss(Loss):
         class_counts: training images of each class; read if ``ranks`` is ``counts``.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class", "class_counts"})
     label: Tensor  # (K,): alpha r(k)
 
     def __init__(
@@ -49,7 +51,7 @@ class OutlyingLabelMSELoss(Loss):
         label = positive("alpha", alpha) * _ranks(num_classes, ranks, important_class, class_counts)
         if (label <= 0).any():
             raise ValueError(f"ranks={ranks}; expected numbers above 0")
-        self.keep("label", label)
+        self.register_constant("label", label)
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         check_classes(scores, len(self.label))

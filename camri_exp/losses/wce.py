@@ -1,6 +1,7 @@
 """Weighted cross-entropy: a mistake on a class counts as often as its weight says."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,7 @@ class WeightedCrossEntropyLoss(Loss):
             of the batch's weights, as torch's ``weight=`` does, which then says nothing in a batch of one class.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class", "class_counts"})
     weight: Tensor
 
     def __init__(
@@ -38,7 +40,7 @@ class WeightedCrossEntropyLoss(Loss):
         if normalize not in NORMALIZE:
             raise ValueError(f"normalize={normalize!r}; expected one of {', '.join(NORMALIZE)}")
         self.normalize = normalize
-        self.keep("weight", _weights(num_classes, weight, important_class, class_counts))
+        self.register_constant("weight", _weights(num_classes, weight, important_class, class_counts))
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         check_classes(scores, len(self.weight))

@@ -1,6 +1,7 @@
 """Angles of features and class weights, radians: the CAMRI paper's claimed mechanism, measured."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,28 +10,40 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
-def own_class_angles(angle: Array, target: Array, important: Sequence[int], num_classes: int) -> dict[str, Any]:
-    """Mean and variance of the angle (n,) between a feature and its own class's weight.
+@dataclass(frozen=True)
+class OwnClassAngles:
+    """Angles between features and their own class's weight, in radians.
 
-    ``mean`` and ``var`` (K,) are a class each, NaN without images. ``mean_important``, ``var_important``,
-    ``mean_rest`` and ``var_rest`` are over all images of a side, as the metrics logged in training. ``var_ratio`` is
-    the important classes' own variances over the other classes' own (``by_side``): below 1, the important class is the
-    tighter one, wherever the classes' means lie.
+    ``mean`` and ``var`` (K,) are per class, NaN without images. ``mean_important``, ``var_important``, ``mean_rest``
+    and ``var_rest`` are over all images of the important classes and of the rest, as the metrics logged in training.
+    ``var_ratio`` is the mean variance within the important classes over that within the other classes (``by_side``):
+    below 1, the important classes are tighter, wherever the means of the classes lie.
     """
+
+    mean: list[float]
+    var: list[float]
+    mean_important: float
+    var_important: float
+    mean_rest: float
+    var_rest: float
+    var_ratio: float
+
+
+def own_class_angles(angle: Array, target: Array, important: Sequence[int], num_classes: int) -> OwnClassAngles:
+    """Mean and variance of the angle (n,) between a feature and its own class's weight."""
     angle = np.asarray(angle, dtype=np.float64)
     count = np.bincount(target, minlength=num_classes)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.bincount(target, weights=angle, minlength=num_classes) / count
         var = np.bincount(target, weights=(angle - mean[target]) ** 2, minlength=num_classes) / count
     inside = np.isin(np.arange(num_classes), list(important))
-    values: dict[str, Any] = {"mean": mean.tolist(), "var": var.tolist()}
+    values: dict[str, float] = {}
     for name, side in (("important", inside), ("rest", ~inside)):
         chosen = angle[side[target]]
         values[f"mean_{name}"] = float(chosen.mean()) if len(chosen) else np.nan
         values[f"var_{name}"] = float(chosen.var()) if len(chosen) else np.nan
     own, others = by_side(var, important)
-    values["var_ratio"] = own / others if others > 0 else np.nan
-    return values
+    return OwnClassAngles(mean.tolist(), var.tolist(), **values, var_ratio=own / others if others > 0 else np.nan)
 
 
 def by_side(values: npt.ArrayLike, important: Sequence[int]) -> tuple[float, float]:

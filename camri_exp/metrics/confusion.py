@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from camri_exp.results import SplitMetrics
+
 
 def recall(confusion: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Recall a class, (K,): ``C[k, k] / sum_j C[k, j]`` for ``C[target, prediction]``; NaN without images."""
@@ -22,7 +24,13 @@ def accuracy(confusion: npt.NDArray[Any]) -> float:
     return float(_ratio(np.trace(confusion), confusion.sum()))
 
 
-def summarize(confusion: npt.NDArray[Any], important: Sequence[int], class_names: Sequence[str]) -> dict[str, Any]:
+def confusion_matrix(prediction: npt.NDArray[Any], target: npt.NDArray[Any], num_classes: int) -> npt.NDArray[Any]:
+    """Counts (K, K), rows the true class, columns the predicted one."""
+    pairs = target.astype(np.int64) * num_classes + prediction
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def summarize(confusion: npt.NDArray[Any], important: Sequence[int], class_names: Sequence[str]) -> SplitMetrics:
     """The metrics of ``result.json`` from a confusion matrix.
 
     Args:
@@ -31,19 +39,18 @@ def summarize(confusion: npt.NDArray[Any], important: Sequence[int], class_names
         class_names: K names.
 
     Returns:
-        ``accuracy``, ``recall_important``, ``precision_important``, ``macro_recall`` and ``recall`` (a name each).
-        What does not exist (recall of a class without images) is NaN; macro recall averages over the classes that
-        have images. The important class's precision is 0 when it is never predicted, as scikit-learn has it.
+        The metrics. What does not exist (recall of a class without images) is NaN; macro recall averages over the
+        classes that have images. The important class's precision is 0 when it is never predicted, as scikit-learn has it.
     """
     recalls, precisions = recall(confusion), np.nan_to_num(precision(confusion))
     important = list(important)
-    return {
-        "accuracy": accuracy(confusion),
-        "recall_important": float(recalls[important].mean()),
-        "precision_important": float(precisions[important].mean()),
-        "macro_recall": float(np.nanmean(recalls)) if np.isfinite(recalls).any() else float("nan"),
-        "recall": {name: float(value) for name, value in zip(class_names, recalls, strict=True)},
-    }
+    return SplitMetrics(
+        accuracy=accuracy(confusion),
+        recall_important=float(recalls[important].mean()),
+        precision_important=float(precisions[important].mean()),
+        macro_recall=float(np.nanmean(recalls)) if np.isfinite(recalls).any() else float("nan"),
+        recall={name: float(value) for name, value in zip(class_names, recalls, strict=True)},
+    )
 
 
 def _ratio(part: Any, whole: Any) -> Any:

@@ -1,6 +1,6 @@
 """How far a number may be off: intervals for one model, and for the difference of two on the same images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -143,8 +143,9 @@ def mcnemar_exact(only_mine: int, only_other: int) -> float:
     return float(stats.binomtest(only_mine, together, 0.5).pvalue) if together else 1.0
 
 
-def align(names: Sequence[str], other: Sequence[str]) -> Array | None:
+def align(names: Iterable[str], other: Iterable[str]) -> Array | None:
     """Where each of ``names`` stands in ``other``, (n,); None unless both name the same images, each once."""
+    names, other = list(names), list(other)
     place = {name: index for index, name in enumerate(other)}
     if len(place) != len(other) or len(names) != len(other) or set(names) != set(place):
         return None

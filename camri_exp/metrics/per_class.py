@@ -12,12 +12,6 @@ from camri_exp.metrics.intervals import wilson
 Array = npt.NDArray[Any]
 
 
-def confusion_matrix(prediction: Array, target: Array, num_classes: int) -> Array:
-    """Counts (K, K), rows the true class, columns the predicted one."""
-    pairs = target.astype(np.int64) * num_classes + prediction
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
 def rows(confusion: Array, class_names: Sequence[str]) -> list[dict[str, Any]]:
     """A row a class: name, support, recall with Wilson's interval, precision, F1 and how often it was predicted.
 

@@ -1,1 +1,1 @@
-"""Runs to a decision: running many, collecting what they left, the selection protocol, tables and the report."""
+"""Many jobs: their grid, each job, the progress of all, and the hooks of Hydra's launchers."""

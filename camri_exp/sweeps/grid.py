@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from camri_exp.errors import UserError, nearest
-from camri_exp.sweeps.naming import job_name
+from camri_exp.identity import job_name
 
 ONLY = "sweep.only."
 Layer = dict[str, list[str]]  # a key, and the overrides to try for it

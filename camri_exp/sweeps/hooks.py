@@ -10,14 +10,14 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from camri_exp.cli import fail
-from camri_exp.sweeps.watch import Watch
+from camri_exp.sweeps.progress import SweepProgress
 
 
 class Sweep(Callback):
     """Says which extra is missing; watches sweeps whose jobs only Optuna knows, and prints what it found."""
 
     def __init__(self) -> None:
-        self.watch: Watch | None = None
+        self.watch: SweepProgress | None = None
 
     def __reduce__(self) -> tuple[type["Sweep"], tuple[()]]:
         """Launchers send this to the jobs' processes; the watch, with its thread and screen, stays behind."""
@@ -28,7 +28,7 @@ class Sweep(Callback):
             check_extra(config.hydra[part]._target_, f"hydra/{part}={config.hydra.runtime.choices[f'hydra/{part}']}")
         launch = config.sweep.launch  # resolved here once, so that all jobs see the same
         if "n_trials" in config.hydra.sweeper:
-            self.watch = Watch(Path(config.hydra.sweep.dir), launch, None, config.hydra.sweeper.n_trials)
+            self.watch = SweepProgress(Path(config.hydra.sweep.dir), launch, None, config.hydra.sweeper.n_trials)
             self.watch.__enter__()
             sys.excepthook = self.on_uncaught
 

@@ -1,6 +1,6 @@
 """What a finished run shows beside its numbers: figures, tables, and the important images that it missed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from camri_exp.evaluation.draw import point
-from camri_exp.evaluation.subject import Subject, stored
+from camri_exp.evaluation.plots import point
+from camri_exp.evaluation.predictions import ModelPredictions
 from camri_exp.figures import style
 from camri_exp.figures.confusion import confusion_matrix as drawn_confusion
 from camri_exp.figures.tradeoff import recall_against_accuracy
-from camri_exp.metrics.per_class import confusion_matrix, rows
+from camri_exp.metrics.confusion import confusion_matrix
+from camri_exp.metrics.per_class import rows
+from camri_exp.results import Predictions, RunResult, SplitPredictions
 
 Array = npt.NDArray[Any]
 Probabilities = Callable[[Tensor], Tensor]
@@ -30,30 +32,28 @@ PER_CLASS_COLUMNS = ("class", "important", "images", *RATES)
 MISSED_COLUMNS = ("picture", "name", "true", "predicted", "probability", "probability of the true class")
 
 
-def images(result: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str, Any]:
-    """Confusion matrix and recall against accuracy, drawn; ``arrays`` are those of ``predictions.npz``."""
+def images(result: RunResult, predictions: Predictions) -> dict[str, Any]:
+    """Confusion matrix and recall against accuracy, drawn."""
     import wandb
 
-    names, important = result["class_names"], result["important_class"]
-    answers = {split: stored(arrays, split) for split in ("val", "test")}
-    run = Subject({}, names, important, answers, cosines=False)
-    confusion = confusion_matrix(answers["test"].scores.argmax(1), answers["test"].target, len(names))
+    names, important, test = result.class_names, result.important_class, predictions["test"]
+    model = ModelPredictions(
+        result.data, result.loss, result.model, result.seed, names, important, predictions, has_cosine_scores=False
+    )
     drawn = {
-        CONFUSION: drawn_confusion(confusion, names, important),
-        RECALL_ACCURACY: recall_against_accuracy([point(run, "test", result["loss"])], run.important_names),
+        CONFUSION: drawn_confusion(confusion_matrix(test.scores.argmax(1), test.target, len(names)), names, important),
+        RECALL_ACCURACY: recall_against_accuracy([point(model, "test", result.loss)], model.important_names),
     }
     return {key: wandb.Image(style.picture(figure)) for key, figure in drawn.items()}
 
 
-def tables(
-    result: Mapping[str, Any], arrays: Mapping[str, Array], data: Any, probabilities: Probabilities
-) -> dict[str, Any]:
+def tables(result: RunResult, predictions: Predictions, data: Any, probabilities: Probabilities) -> dict[str, Any]:
     """The most frequent mistakes, the rates of each class, and the important images that were missed."""
     import wandb
 
-    names, important = result["class_names"], result["important_class"]
-    confusion = confusion_matrix(arrays["test_scores"].argmax(1), arrays["test_target"], len(names))
-    found = missed(arrays, important, names, data.images, probabilities)
+    names, important, test = result.class_names, result.important_class, predictions["test"]
+    confusion = confusion_matrix(test.scores.argmax(1), test.target, len(names))
+    found = missed(test, important, names, data.images, probabilities)
     return {
         CONFUSED: wandb.Table(columns=[*CONFUSED_COLUMNS], data=confused(confusion, names)),
         PER_CLASS: wandb.Table(columns=[*PER_CLASS_COLUMNS], data=per_class(confusion, names, important)),
@@ -83,7 +83,7 @@ def _or_none(value: float) -> float | None:
 
 
 def missed(
-    arrays: Mapping[str, Array],
+    test: SplitPredictions,
     important: Sequence[int],
     names: Sequence[str],
     images: Callable[[str, list[int]], Tensor],
@@ -93,7 +93,7 @@ def missed(
 
     Each is its picture and: image name, true class, predicted class, probability of the prediction and of the truth.
     """
-    scores, target = arrays["test_scores"], arrays["test_target"]
+    scores, target = test.scores, test.target
     prediction = scores.argmax(1)
     wrong = np.flatnonzero(np.isin(target, important) & (prediction != target))
     if not len(wrong):
@@ -106,7 +106,7 @@ def missed(
         i = wrong[place]
         own, taken = int(target[i]), int(prediction[i])
         chances = float(sure[place, taken]), float(sure[place, own])
-        found.append((enlarged(image), [str(arrays["test_name"][i]), names[own], names[taken], *chances]))
+        found.append((enlarged(image), [str(test.names[i]), names[own], names[taken], *chances]))
     return found
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from camri_exp.results import NOT_HASHED
+from camri_exp.identity import NOT_HASHED
 
 NAMED = ("data", "loss")  # every name begins with these
 LONGEST_NAME, LONGEST_TAG = 128, 64  # what W&B accepts

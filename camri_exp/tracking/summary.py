@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from camri_exp.results import RunResult
+
+COSTS = ("epochs", "fit_seconds", "images_per_second", "parameters")
 METRICS = ("accuracy", "recall_important", "precision_important", "macro_recall")
 
 
-def summary(result: Mapping[str, Any]) -> dict[str, float]:
+def summary(result: RunResult) -> dict[str, float]:
     """The run's summary: the chosen checkpoint's test metrics, its validation metrics, and what it cost."""
-    test, val = result["test"], result["val"]
-    values = {f"test/{name}": test[name] for name in METRICS}
-    values |= {f"test/recall/{name}": value for name, value in test["recall"].items()}
-    values |= {f"chosen/val/{name}": val[name] for name in METRICS}
-    return values | {key: result[key] for key in ("epochs", "fit_seconds", "images_per_second", "parameters")}
+    values = {f"test/{name}": getattr(result.test, name) for name in METRICS}
+    values |= {f"test/recall/{name}": value for name, value in result.test.recall.items()}
+    values |= {f"chosen/val/{name}": getattr(result.val, name) for name in METRICS}
+    return values | {key: getattr(result, key) for key in COSTS}
 
 
 def evaluation_summary(found: Mapping[str, Any]) -> dict[str, float]:

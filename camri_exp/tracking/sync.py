@@ -15,7 +15,7 @@ from pathlib import Path
 
 from camri_exp.cli import fail
 from camri_exp.errors import UserError
-from camri_exp.results import as_typed
+from camri_exp.files import display_path
 
 USAGE = "python -m camri_exp.tracking.sync FOLDER... [timeout=600]    (timeout: seconds a run may take)"
 ENDING = 30  # seconds that wandb's own process may take to notice that it is alone
@@ -126,7 +126,7 @@ def check_service() -> None:
     """Find out now, in one line, what would otherwise be found out run by run."""
     import wandb
 
-    from camri_exp.tracking.connection import has_key, trouble
+    from camri_exp.tracking.session import has_key, trouble
 
     url = wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url
     if not has_key(url):
@@ -155,7 +155,7 @@ def _wandb(*arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:
 def _name(file: Path) -> str:
     """The folder of the run that wrote ``file``, relative to here where it can be."""
     folder = next((path.parent for path in file.parents if path.name == "wandb"), file.parent)
-    return str(as_typed(folder))
+    return str(display_path(folder))
 
 
 if __name__ == "__main__":

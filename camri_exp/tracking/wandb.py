@@ -9,22 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from camri_exp.results import as_typed, write_json
-from camri_exp.tracking.connection import (
+from camri_exp.errors import first_line
+from camri_exp.files import display_path, write_json
+from camri_exp.results import Predictions, RunResult
+from camri_exp.tracking.base import ResultLogger, RunDescription
+from camri_exp.tracking.naming import run_name, tags
+from camri_exp.tracking.session import (
     OFFLINE,
     check_settings,
     close_run,
     drop_service,
     environment,
     failures,
-    first_line,
     open_run,
     trouble,
 )
-from camri_exp.tracking.naming import run_name, tags
 from camri_exp.tracking.summary import evaluation_summary, summary
 
 log = logging.getLogger(__name__)
@@ -34,70 +35,67 @@ STEP = "trainer/global_step"
 BEST = ("val/accuracy", "val/recall_important", "val/precision_important", "val/macro_recall")
 
 
-class WandbRun(Logger):
-    """A Lightning logger that is one W&B run, closed by ``finish`` whatever happened.
+class WandbRun(ResultLogger):
+    """A Lightning logger that is one W&B run, opened by ``start`` and closed by ``close`` whatever happened.
 
     Lightning's own WandbLogger passes settings that today's wandb warns about, and leaves the run open on an error.
     Under DDP only the first process has a run.
 
     Args:
+        save_dir: the run's folder, where W&B keeps its files too.
         project: W&B project.
-        run_dir: the run's folder, where W&B keeps its files too.
-        config: the whole config, nested, so that ``loss.margin`` can be asked for.
         entity: W&B user or team; the account's default where it is null.
         mode: online, offline or disabled; null is ``WANDB_MODE``, else online with a key and offline without.
         log_model: upload the checkpoints as an artifact, with the aliases best and last.
         job_type: W&B's type of the run: train or evaluate.
-        init_timeout: seconds that the service may take to answer at the start; then the run goes on offline.
+        init_timeout: seconds that the service may take to answer at the start; then the run continues offline.
         finish_timeout: seconds that uploading may take at the end; the rest stays on disk, to be uploaded later.
-        overrides: what the command line set; names the run.
-        group: the sweep's name.
-        important_class_names: for tags, and to group by.
 
     Raises:
-        ValueError: a mode, a timeout or a project's name that W&B does not know.
+        ValueError: a mode, a timeout or a project name that W&B does not know.
     """
 
     def __init__(
         self,
+        save_dir: str,
         project: str,
-        run_dir: str,
-        config: Mapping[str, Any],
         entity: str | None = None,
         mode: str | None = None,
         log_model: bool = False,
         job_type: str = "train",
         init_timeout: float = 30,
         finish_timeout: float = 300,
-        overrides: Sequence[str] = (),
-        group: str | None = None,
-        important_class_names: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.run_dir, self.log_model = Path(run_dir), log_model
+        self.run_dir, self.log_model, self.job_type = Path(save_dir), log_model, job_type
+        self.project, self.entity = project, entity
+        self.mode = mode or os.environ.get("WANDB_MODE") or "online"
+        self.timeouts = {"init_timeout": init_timeout, "finish_timeout": finish_timeout}
         self.run: Any = None
         self.step: int | None = None
         self.told = False
         self.steps: dict[str, Step] = {}
         self.seen: dict[str, float] = {}  # the last value of each metric, the best of those in BEST
         self.deferred = False
-        mode = mode or os.environ.get("WANDB_MODE") or "online"
-        if not rank_zero_only(lambda: True, default=False)() or mode == "disabled":
+        if self.mode != "disabled":
+            check_settings(mode=self.mode, project=project, entity=entity, **self.timeouts)
+
+    def start(self, description: RunDescription) -> None:
+        if not rank_zero_only(lambda: True, default=False)() or self.mode == "disabled":
             return
-        names = ", ".join(important_class_names)
-        self.timeouts = {"init_timeout": init_timeout, "finish_timeout": finish_timeout}
-        check_settings(mode=mode, project=project, entity=entity, **self.timeouts)
+        config, names = description.config, description.important_class_names
+        name = run_name(description.overrides, config)
         self.arguments = {
-            "project": project,
-            "entity": entity,
-            "dir": run_dir,
-            "job_type": job_type,
-            "group": group,
-            "tags": tags(config, important_class_names),
-            "config": {**config, "important_class_names": names},
-            **self._identity(run_name(overrides, config), job_type, resumed=config.get("resume") is not None),
+            "project": self.project,
+            "entity": self.entity,
+            "dir": str(self.run_dir),
+            "job_type": self.job_type,
+            "group": description.sweep_name,
+            "tags": tags(config, names),
+            "config": {**config, "important_class_names": ", ".join(names)},
+            **self._identity(name, self.job_type, resumed=config.get("resume") is not None),
         }
-        self._unharmed("did not start", lambda: self._start(mode))
+        self._unharmed("did not start", lambda: self._start(self.mode))
 
     def _identity(self, name: str, job_type: str, resumed: bool) -> dict[str, str]:
         """Id and name of the run, of training kept beside the checkpoints: resumed, it goes on in the same W&B run."""
@@ -137,8 +135,8 @@ class WandbRun(Logger):
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """The config is given whole at the start."""
 
-    def report(
-        self, result: Mapping[str, Any], arrays: Mapping[str, Any], data: Any, probabilities: Callable[[Any], Any]
+    def log_results(
+        self, result: RunResult, predictions: Predictions, data: Any, probabilities: Callable[[Any], Any]
     ) -> None:
         """Log what the finished run found: the chosen checkpoint's metrics, figures, tables, and the checkpoints."""
         if self.run is None:
@@ -147,16 +145,16 @@ class WandbRun(Logger):
 
         def log_tables(run: Any) -> None:
             with environment("WANDB_DATA_DIR", self.run_dir / "wandb"):
-                run.log({**media.tables(result, arrays, data, probabilities), STEP: self.step})
+                run.log({**media.tables(result, predictions, data, probabilities), STEP: self.step})
 
         self._send(
             summary=lambda run: run.summary.update(summary(result)),
-            figures=lambda run: run.log({**media.images(result, arrays), STEP: self.step}),
+            figures=lambda run: run.log({**media.images(result, predictions), STEP: self.step}),
             tables=log_tables,
             checkpoints=self._log_checkpoints,
         )
 
-    def report_evaluation(self, found: Mapping[str, Any], figures: Sequence[Path]) -> None:
+    def log_evaluation(self, found: Mapping[str, Any], figures: Sequence[Path]) -> None:
         """Log what an evaluation found: the numbers of its ``evaluation.json``, and its figures."""
         if self.run is None:
             return
@@ -193,7 +191,7 @@ class WandbRun(Logger):
                 artifact.add_file(str(self.run_dir / "config.yaml"), policy="immutable", skip_cache=True)
                 run.log_artifact(artifact, aliases=[alias])
 
-    def finish(self, exit_code: int) -> None:
+    def close(self, exit_code: int) -> None:
         """Close the run; says how to upload what is not up."""
         if self.run is None:
             return
@@ -208,7 +206,7 @@ class WandbRun(Logger):
             self._unharmed("lost figures", lambda: self._write_deferred(exit_code))
         if exit_code == 0 and (not (online and complete) or self.deferred):
             state = "the upload was cut short" if online else "this run was offline"
-            print(f"W&B: {state}; to upload it: python -m camri_exp.tracking.sync {as_typed(self.run_dir)}")
+            print(f"W&B: {state}; to upload it: python -m camri_exp.tracking.sync {display_path(self.run_dir)}")
 
     def _close(self, exit_code: int) -> None:
         close_run(self.run, exit_code, self.timeouts["finish_timeout"])

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from benchmarks._frame import Row, nothing_compiled_yet
 from benchmarks._page import number
-from camri_exp import build
-from camri_exp.callbacks import EpochBar, Predictions, ReseedEachEpoch
-from camri_exp.classifier import Classifier
 from camri_exp.cli import CONFIGS, register_resolvers
-from camri_exp.quiet import quieten
+from camri_exp.data.factory import build_datamodule
+from camri_exp.models.classifier import Classifier
+from camri_exp.training.callbacks import EpochBar, Predictions, ReseedEachEpoch
+from camri_exp.training.warnings import quieten
 
 
 def config(*overrides: str) -> DictConfig:
@@ -32,9 +32,9 @@ def config(*overrides: str) -> DictConfig:
 
 
 def parts(cfg: DictConfig) -> tuple[Any, Classifier]:
-    """Data module and classifier of a config, as ``camri_exp.run`` makes them."""
+    """Data module and classifier of a config, as ``camri_exp.training.run`` makes them."""
     pl.seed_everything(cfg.seed, verbose=False)
-    data = build.datamodule(cfg)
+    data = build_datamodule(cfg)
     data.prepare_data()
     data.setup("fit")
     return data, build.classifier(cfg, data, build.resolve_important(cfg, data))
@@ -103,7 +103,7 @@ class Beside(pl.Callback):
 
 @contextlib.contextmanager
 def trainer(cfg: DictConfig, *more: pl.Callback) -> Iterator[pl.Trainer]:
-    """The trainer of ``camri_exp.run``, with its callbacks and a folder of its own."""
+    """The trainer of ``camri_exp.training.run``, with its callbacks and a folder of its own."""
     quieten()
     with tempfile.TemporaryDirectory() as folder:
         run_dir = Path(folder)

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from benchmarks._frame import Row, in_turn, nothing_compiled_yet, process
-from camri_exp.cnns import CamriCNN
+from camri_exp.models.cnns import CamriCNN
 
 BATCH = 64
 STEPS = """
 import sys, time, torch
-from camri_exp import lean
-from camri_exp.cnns import SmallCNN
+from camri_exp.models import lightning_speedups as lean
+from camri_exp.models.cnns import SmallCNN
 if "kept" in sys.argv:
     lean.keep_freed_memory()
 model = torch.nn.Sequential(SmallCNN(), torch.nn.Linear(128, 10)).to(memory_format=torch.channels_last)

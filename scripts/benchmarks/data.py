@@ -22,7 +22,7 @@ from torchvision import transforms
 
 from benchmarks._frame import Row, in_turn
 from camri_exp.data.base import ImageDataModule
-from camri_exp.data.images import Images, Split
+from camri_exp.data.storage import ImageTable, SplitView
 
 BATCH, SIZE = 512, 32
 LIKE_CIFAR10 = {"crop": 0.125, "flip": True}
@@ -71,10 +71,10 @@ class Noise(ImageDataModule):
         self.pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
         self.setup()
 
-    def load(self) -> dict[str, Split]:
+    def load(self) -> dict[str, SplitView]:
         self.class_names = ["one", "other"]
         count = len(self.pixels)
-        images = Images.in_memory(self.pixels, np.arange(count) % 2, list(map(str, range(count))))
+        images = ImageTable.in_memory(self.pixels, np.arange(count) % 2, list(map(str, range(count))))
         return {"train": images.split(range(count)), "val": images.split([0]), "test": images.split([1])}
 
     def batches(self) -> Iterable[tuple[Tensor, Tensor]]:

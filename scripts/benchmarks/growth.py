@@ -19,13 +19,13 @@ import torch
 from torch import nn
 
 from benchmarks._frame import Row, in_turn, seconds
-from camri_exp import lean
-from camri_exp.cnns import SmallCNN
 from camri_exp.data.base import ImageDataModule
-from camri_exp.data.images import Images, Split
+from camri_exp.data.storage import ImageTable, SplitView
 from camri_exp.figures import style
-from camri_exp.heads import CosineHead
 from camri_exp.losses.camri import CAMRILoss
+from camri_exp.models import lightning_speedups as lean
+from camri_exp.models.cnns import SmallCNN
+from camri_exp.models.heads import CosineHead
 
 FIGURES = tuple(f"cost_{name}.png" for name in ("batch", "features", "classes", "important", "pictures"))
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "figures"
@@ -46,10 +46,10 @@ class Random(ImageDataModule):
         super().__init__(batch_size=batch_size, augmentation={"flip": True, "crop": 0.125})
         self.pictures, self.class_names = pictures, [str(k) for k in range(classes)]
 
-    def load(self) -> dict[str, Split]:
+    def load(self) -> dict[str, SplitView]:
         pixels = np.random.default_rng(0).integers(0, 256, (self.pictures, 3, 32, 32), dtype=np.uint8)
         target = np.arange(self.pictures) % len(self.class_names)
-        split = Images.in_memory(pixels, target, ["" for _ in target]).split(range(self.pictures))
+        split = ImageTable.in_memory(pixels, target, ["" for _ in target]).split(range(self.pictures))
         return {"train": split, "val": split, "test": split}
 
 

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks._frame import Row, in_turn, seconds
-from camri_exp.heads import CosineHead
 from camri_exp.losses import CAMRILoss, L2SoftmaxLoss
+from camri_exp.models.heads import CosineHead
 
 N, D = 256, 512
 MARGIN, SCALE = 0.2, 16.0

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from camri_exp.important import resolve
+from camri_exp.data.class_ids import resolve
+from camri_exp.reporting import ranking as ranks
+from camri_exp.reporting.collect import Run, collect
+from camri_exp.reporting.threshold_baseline import moved_threshold
 from camri_exp.results import read_result, write_json
-from camri_exp.sweeps import ranking as ranks
-from camri_exp.sweeps.collect import Run, collect
-from camri_exp.sweeps.rival import moved_threshold
 
 Array = npt.NDArray[Any]
 FIGURES = ("recall_accuracy", "margin_scale_camri", "angle_variance")

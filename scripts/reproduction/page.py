@@ -13,13 +13,13 @@ from scipy.stats import spearmanr
 
 from camri_exp.cli import CONFIGS
 from camri_exp.metrics.angles import by_side
-from camri_exp.sweeps import tables
-from camri_exp.sweeps.collect import Run, collect
-from camri_exp.sweeps.compare import difference
-from camri_exp.sweeps.grouping import Setting
-from camri_exp.sweeps.protocol import Judgement, Protocol, Row, judge
-from camri_exp.sweeps.ranking import mean_recalls
-from camri_exp.sweeps.verdict import verdict
+from camri_exp.reporting import tables
+from camri_exp.reporting.collect import Run, collect
+from camri_exp.reporting.conclusion import verdict
+from camri_exp.reporting.grouping import Setting
+from camri_exp.reporting.ranking import mean_recalls
+from camri_exp.reporting.selection import Judgement, Protocol, Row, judge
+from camri_exp.reporting.statistics import difference
 from reproduction.keep import FIGURES
 
 HERE = Path(__file__).resolve().parent

@@ -10,9 +10,9 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 
 from camri_exp.cli import CONFIGS
+from camri_exp.identity import job_name
 from camri_exp.sweeps.grid import expand
-from camri_exp.sweeps.naming import job_name
-from camri_exp.sweeps.watch import span
+from camri_exp.sweeps.progress import span
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from camri_exp.data import cache
 from camri_exp.data.cache import cached, picture_files
 from camri_exp.data.decode import decode_image
 from camri_exp.errors import UserError
-from tests.data.pictures import picture
+from tests.helpers.pictures import picture
 
 
 def source_of(folder: Path, count: int = 5) -> tuple[cache.Source, list[Path]]:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from camri_exp import build
 from camri_exp.cli import CONFIGS
 from camri_exp.data.awa2 import AwA2DataModule
 from camri_exp.data.base import ImageDataModule
@@ -17,9 +16,10 @@ from camri_exp.data.decode import decode_image
 from camri_exp.data.digits import DigitsDataModule
 from camri_exp.data.folder import FolderDataModule, Picture, read_csv, with_splits
 from camri_exp.data.gtsrb import TEST_CLASSES, GTSRBDataModule
-from camri_exp.data.split import by_hash
+from camri_exp.data.splits import by_hash
 from camri_exp.errors import UserError
-from tests.data import pictures
+from camri_exp.data.factory import build_datamodule
+from tests.helpers import pictures
 
 SPLITS = ("train", "val", "test")
 
@@ -66,7 +66,7 @@ def test_the_order_follows_from_the_seed_of_the_run(config: Path) -> None:
     data = OmegaConf.load(config)
     data.root = "anywhere"
     for seed in (0, 7):
-        assert build.datamodule(OmegaConf.create({"data": data, "seed": seed})).seed == seed
+        assert build_datamodule(OmegaConf.create({"data": data, "seed": seed})).seed == seed
 
 
 def test_the_digits_are_split_alike_everywhere() -> None:

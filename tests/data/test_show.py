@@ -10,7 +10,7 @@ from PIL import Image
 from camri_exp.data.show import _row
 from camri_exp.figures.contact_sheet import contact_sheet
 from tests.conftest import Command
-from tests.data import pictures
+from tests.helpers import pictures
 
 
 def test_a_sheet_of_ones_own_pictures(command: Command, tmp_path: Path) -> None:

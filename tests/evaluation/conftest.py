@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.finished import trained
+from tests.helpers.runs import trained
 
 
 @pytest.fixture(scope="session")

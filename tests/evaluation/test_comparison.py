@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from camri_exp.metrics import intervals
-from tests.evaluation.reading import evaluated, kept
+from tests.helpers.evaluations import evaluated, kept
 
 
 def test_two_runs_are_compared_on_the_same_images_in_any_order(runs, command, tmp_path):

@@ -12,7 +12,7 @@ from camri_exp.figures import style
 from camri_exp.figures.angles import angle_histograms
 from camri_exp.figures.confusion import confusion_matrix
 from camri_exp.figures.gallery import gallery
-from camri_exp.figures.recalls import recall_per_class
+from camri_exp.figures.per_class_recall import recall_per_class
 from camri_exp.figures.reliability import reliability_diagram
 from camri_exp.figures.tradeoff import Model, recall_against_accuracy
 from camri_exp.metrics import calibration, intervals, per_class, threshold

@@ -10,11 +10,10 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from camri_exp import build
 from camri_exp.cli import CONFIGS, register_resolvers
 from camri_exp.errors import UserError
-
-from ..conftest import QUICK, TESTS, Command
+from camri_exp.models.factory import build_classifier, build_head, build_loss
+from tests.conftest import QUICK, TESTS, Command
 
 LOSSES = sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml"))
 K, D = 4, 6
@@ -46,9 +45,9 @@ def test_the_file_says_what_it_is_and_its_commands_compose(name: str) -> None:
 def test_loss_and_head_fit_and_learn(name: str) -> None:
     cfg = composed(f"loss={name}")
     torch.manual_seed(0)
-    head = build.part(cfg.head, "head", in_features=D, num_classes=K)
-    loss = build.part(cfg.loss, "loss", num_classes=K, important_class=[1], class_counts=[30, 10, 20, 20])
-    assert head.scores == loss.scores
+    head = build_head(cfg, D, K)
+    loss = build_loss(cfg, {"num_classes": K, "important_class": [1], "class_counts": [30, 10, 20, 20]})
+    assert head.score_type == loss.score_type
     target = torch.arange(K).repeat_interleave(torch.tensor([30, 10, 20, 20]))
     features = torch.randn(len(target), D) * 0.3 + 2 * torch.eye(K, D)[target]
     optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
@@ -88,7 +87,7 @@ def test_a_wrong_setting_ends_in_one_line(train: Command) -> None:
 def test_a_wrong_alpha_is_refused_before_the_first_batch(override: str, said: str) -> None:
     cfg = composed("loss=focal", override)
     with pytest.raises(UserError, match=re.escape(said)):
-        build.part(cfg.loss, "loss=focal", num_classes=K, important_class=[1], class_counts=[9] * K)
+        build_loss(cfg, {"num_classes": K, "important_class": [1], "class_counts": [9] * K})
 
 
 MINE = '''
@@ -98,7 +97,8 @@ from camri_exp.losses import Loss
 
 
 class SquaredLoss(Loss):
-    scores = "cosine"
+    needs = frozenset({"num_classes"})
+    score_type = "cosine"
 
     def __init__(self, num_classes: int, sharpness: float) -> None:
         super().__init__()

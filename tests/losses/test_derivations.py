@@ -26,8 +26,7 @@ from camri_exp.losses import (
     RealWorldWeightedCrossEntropyLoss,
     WeightedCrossEntropyLoss,
 )
-
-from .batches import assert_same, batch, head_for, value_and_gradients
+from tests.helpers.loss_batches import assert_same, batch, head_for, value_and_gradients
 
 Formula = Callable[[np.ndarray, np.ndarray], complex]  # of features (N, D) and weight (K, D)
 K, D = 5, 6

@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from camri_exp.heads import CosineHead
 from camri_exp.losses import CAMRILoss, Loss
 from camri_exp.losses.angular import margin_shift
 from camri_exp.losses.crwwce import log_probabilities
-
-from .batches import SETTINGS, batch, build, head_for, value_and_gradients
+from camri_exp.models.heads import CosineHead
+from tests.helpers.loss_batches import SETTINGS, batch, build, head_for, value_and_gradients
 
 HALVES = [torch.bfloat16, torch.float16]
 

@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from camri_exp.heads import CosineHead
 from camri_exp.losses import ArcFaceLoss, CAMRILoss, L2SoftmaxLoss
 from camri_exp.losses.angular import ABOVE_PI, margin_shift
-
-from .batches import SETTINGS, assert_same, batch, build, head_for, value_and_gradients
+from camri_exp.models.heads import CosineHead
+from tests.helpers.loss_batches import SETTINGS, assert_same, batch, build, head_for, value_and_gradients
 
 seeds = st.integers(0, 2**32 - 1)
 margins = st.floats(0, 3.1)

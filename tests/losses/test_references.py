@@ -25,8 +25,7 @@ from camri_exp.losses import (
     Loss,
     WeightedCrossEntropyLoss,
 )
-
-from .batches import assert_same, batch, head_for, value_and_gradients
+from tests.helpers.loss_batches import assert_same, batch, head_for, value_and_gradients
 
 DTYPES = [torch.float64, torch.float32]
 K, D, SCALE = 5, 8, 16.0

@@ -23,8 +23,7 @@ from camri_exp.losses import (
     RealWorldWeightedCrossEntropyLoss,
     WeightedCrossEntropyLoss,
 )
-
-from .batches import SETTINGS, build
+from tests.helpers.loss_batches import SETTINGS, build
 
 NAN, INF = float("nan"), float("inf")
 CRWWCE, MSE, WCE = RealWorldWeightedCrossEntropyLoss, OutlyingLabelMSELoss, WeightedCrossEntropyLoss

@@ -17,7 +17,7 @@ def test_importing_a_loss_imports_torch_alone() -> None:
 import sys, torch
 before = set(sys.modules)
 from camri_exp.losses import CAMRILoss
-from camri_exp.heads import CosineHead
+from camri_exp.models.heads import CosineHead
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
     new = run(code).split()

@@ -6,8 +6,7 @@ from torch.func import grad, vmap
 
 from camri_exp.losses import ArcFaceLoss
 from camri_exp.losses.angular import ABOVE_PI, angular_margin_loss
-
-from .batches import SETTINGS, assert_same, batch, build, head_for, value_and_gradients
+from tests.helpers.loss_batches import SETTINGS, assert_same, batch, build, head_for, value_and_gradients
 
 COSINE = [name for name in SETTINGS if build(name).scores == "cosine"]
 

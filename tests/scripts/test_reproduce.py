@@ -16,11 +16,11 @@ from reproduction.plan import STUDIES, planned, table
 from scipy.stats import spearmanr
 
 from camri_exp.metrics import threshold
-from camri_exp.sweeps import tables
-from camri_exp.sweeps.collect import collect
-from camri_exp.sweeps.protocol import Protocol, judge
-from camri_exp.sweeps.verdict import verdict
-from tests.sweeps.generate import write_run, write_sweep
+from camri_exp.reporting import tables
+from camri_exp.reporting.collect import collect
+from camri_exp.reporting.conclusion import verdict
+from camri_exp.reporting.selection import Protocol, judge
+from tests.helpers.generated_runs import write_run, write_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 

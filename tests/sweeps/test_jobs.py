@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import QUICK, TESTS, Command, Finished
-from tests.sweeps.faults import CALLBACK, ORDER, starts
+from tests.helpers.faults import CALLBACK, ORDER, starts
 
 TINY = ("data=tiny", f"hydra.searchpath=[file://{TESTS / 'configs'}]", *QUICK, "trainer.max_epochs=2")
 Sweep = Callable[..., Finished]

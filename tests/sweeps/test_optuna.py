@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import QUICK, TESTS, Command
-from tests.sweeps.faults import CALLBACK, ORDER
+from tests.helpers.faults import CALLBACK, ORDER
 
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="the extra `optuna` is not installed")
 optuna = pytest.importorskip("optuna", reason="the extra `optuna` is not installed")

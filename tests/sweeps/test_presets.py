@@ -9,7 +9,7 @@ import pytest
 from hydra.core.plugins import Plugins
 
 from tests.conftest import Command
-from tests.sweeps.generate import write_run
+from tests.helpers.generated_runs import write_run
 
 Jobs = list[list[str]]
 GRID = {"ce": 1, "focal": 3, "l2_softmax": 2, "arcface": 6, "wce": 3, "crwwce": 3, "mse_outlying": 3, "camri": 6}

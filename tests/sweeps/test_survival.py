@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import QUICK, TESTS
-from tests.sweeps import fake_slurm
-from tests.sweeps.faults import CALLBACK, ORDER, starts
+from tests.helpers import fake_slurm
+from tests.helpers.faults import CALLBACK, ORDER, starts
 
 JOBS = ["loss=ce,camri", "seed=0,1", *QUICK, "trainer.max_epochs=4", "sweep.name=all", CALLBACK]
 # Held jobs, those of seed 1, wait after their first epoch until they are stopped, but only on their first start.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from . import service
+from tests.helpers import wandb_service as service
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from . import reading
-from .service import Service
+from tests.helpers import wandb_files as reading
+from tests.helpers.wandb_service import Service
 
 pytest.importorskip("wandb_workspaces", reason="the dashboard needs the extra camri_exp[dashboard]")
 

@@ -12,12 +12,12 @@ import wandb
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from camri_exp.tracking import media
-from camri_exp.tracking.connection import has_key
+from camri_exp.tracking.session import has_key
 from camri_exp.tracking.summary import METRICS
 from camri_exp.tracking.wandb import STEP, WandbRun
-
-from ..conftest import Command
-from . import reading, service
+from tests.conftest import Command
+from tests.helpers import wandb_files as reading
+from tests.helpers import wandb_service as service
 
 CURVES = {"train/loss", "train/lr", "train/images_per_second", "val/accuracy", "val/recall_important", STEP}
 ANGLES = {f"val/angle_{kind}_{whose}" for kind in ("mean", "var") for whose in ("important", "rest")}

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from camri_exp.tracking import sync
-
-from ..conftest import Command, Finished
-from . import reading
-from .conftest import forget, point_to
-from .service import KEY, Service, nobody
+from tests.conftest import Command, Finished
+from tests.helpers import wandb_files as reading
+from tests.helpers.wandb_service import KEY, Service, nobody
+from tests.tracking.conftest import forget, point_to
 
 IMPATIENT = ("logger=wandb", "logger.wandb.init_timeout=2", "logger.wandb.finish_timeout=2")
 MEDIA = ("confusion_matrix", "recall_accuracy", "confused", "per_class", "missed")
@@ -113,7 +112,7 @@ def test_a_service_that_dies_can_be_given_the_rest(
     expected: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("camri_exp.tracking.connection.GRACE", 1)
+    monkeypatch.setattr("camri_exp.tracking.session.GRACE", 1)
     online.lives = 2
     finished = train(*IMPATIENT)
     check_whole(finished, tmp_path / "run", expected)

@@ -8,11 +8,10 @@ import pytest
 
 from camri_exp.errors import UserError
 from camri_exp.tracking import sync
-
-from ..conftest import Command
-from . import reading
-from .conftest import forget, point_to
-from .service import Service, nobody
+from tests.conftest import Command
+from tests.helpers import wandb_files as reading
+from tests.helpers.wandb_service import Service, nobody
+from tests.tracking.conftest import forget, point_to
 
 
 @pytest.fixture

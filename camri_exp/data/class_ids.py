@@ -1,0 +1,60 @@
+"""The important class: what the user wrote, resolved once against the data set's class names."""
+
+from collections.abc import Sequence
+
+from camri_exp.errors import UserError, nearest
+
+
+def resolve_class_ids(
+    important: float | str | Sequence[float | str] | None,
+    class_names: Sequence[str],
+    data: str,
+    key: str = "important_class",
+) -> list[int]:
+    """Class ids of ``important``: an id, a name (upper or lower case), or a list of either; errors name ``key``.
+
+    Raises:
+        UserError: none given, an id out of range, an unknown name, or a class given twice.
+    """
+    if important is None:
+        raise UserError(
+            f"data={data} has no important class of its own. Say which class matters: "
+            f"{key}=<id or name>, one of {preview(class_names)}."
+        )
+    # A number that is no id, such as 1.5, is no list either.
+    given = [important] if isinstance(important, int | float | str) else list(important)
+    if not given:
+        raise UserError(f"{key} is an empty list. Give at least one class: an id or a name.")
+    ids = [_resolve_one(item, class_names, data, key) for item in given]
+    twice = {i for i in ids if ids.count(i) > 1}
+    if twice:
+        names = ", ".join(repr(class_names[i]) for i in sorted(twice))
+        raise UserError(f"{key}={given}: {names} is there more than once. Name each class once.")
+    return ids
+
+
+def _resolve_one(item: float | str, class_names: Sequence[str], data: str, key: str) -> int:
+    last = len(class_names) - 1
+    if isinstance(item, int) and not isinstance(item, bool):
+        # A folder of classes named 3, 7, 12: there an id and a name are written alike and mean different classes.
+        if str(item) in class_names and class_names.index(str(item)) != item:
+            name_id = class_names.index(str(item))
+            raise UserError(
+                f"{key}={item} could be the class named '{item}' (id {name_id}) or the class with id {item}. "
+                f"Give the name in quotes ({key}=\"'{item}'\") or rename the class."
+            )
+        if 0 <= item <= last:
+            return item
+        raise UserError(f"{key}={item}: {data} has classes 0-{last}; {item} is not one.")
+    exact = [i for i, name in enumerate(class_names) if name == item]
+    folded = exact or [i for i, name in enumerate(class_names) if name.lower() == str(item).lower()]
+    if folded:
+        return folded[0]
+    hint = nearest(str(item), class_names) or f" It has {preview(class_names)}."
+    raise UserError(f"{key}={item}: {data} has no class of that name.{hint}")
+
+
+def preview(names: Sequence[str], most: int = 10) -> str:
+    """The first names, and how many there are."""
+    shown = ", ".join(map(repr, names[:most]))
+    return shown if len(names) <= most else f"{shown}, … ({len(names)} classes)"

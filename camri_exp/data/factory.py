@@ -1,0 +1,21 @@
+"""Config to data module, and to the important classes of its data."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from camri_exp.data.class_ids import resolve_class_ids
+from camri_exp.instantiate import instantiate
+
+
+def build_datamodule(cfg: DictConfig) -> Any:
+    """The data module of ``cfg.data``, not yet set up; ``cfg.seed`` decides the order of the training images."""
+    return instantiate(cfg.data, "data", seed=cfg.seed)
+
+
+def important_class_ids(cfg: DictConfig, data: Any) -> list[int]:
+    """Ids of the important classes: ``important_class``, or where that is null the default of the data set."""
+    chosen = cfg.important_class if cfg.important_class is not None else cfg.data.get("important_class")
+    if OmegaConf.is_list(chosen):
+        chosen = list(chosen)
+    return resolve_class_ids(chosen, data.class_names, cfg.data.name)

@@ -1,0 +1,172 @@
+"""Model predictions for the splits of a data set: read from a run's files, or computed from a checkpoint."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from camri_exp.data.factory import build_datamodule
+from camri_exp.errors import UserError
+from camri_exp.models import checkpoint as checkpoints
+from camri_exp.models.factory import build_loss
+from camri_exp.models.inference import Predictor
+from camri_exp.models.metadata import ModelMetadata, facts_for_losses
+from camri_exp.results import PREDICTIONS, RunResult, SplitPredictions, read_predictions
+
+Array = npt.NDArray[Any]
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class ModelPredictions:
+    """One model and its predictions per split.
+
+    ``run`` or ``checkpoint`` says where they come from. ``probabilities`` maps scores to probabilities; ``weight``
+    (K, D) is that of the head; ``images(split, indices)`` gives uint8 images. Each is None where the source does not
+    have it.
+    """
+
+    data: str
+    loss: str
+    model: str
+    seed: int
+    class_names: list[str]
+    important: list[int]
+    splits: Mapping[str, SplitPredictions]
+    has_cosine_scores: bool
+    run: str | None = None
+    checkpoint: str | None = None
+    probabilities: Callable[[Array], Array] | None = None
+    weight: Array | None = None
+    images: Callable[[str, Sequence[int]], Array] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def important_names(self) -> str:
+        return ", ".join(self.class_names[k] for k in self.important)
+
+
+def from_run(run: Path, *splits: str) -> ModelPredictions:
+    """The predictions that a finished run kept in ``predictions.npz``; neither the model nor the data is needed.
+
+    Raises:
+        UserError: not the folder of a finished run, or its predictions lack a split.
+    """
+    result, path = RunResult.of(run), run / PREDICTIONS
+    if not path.is_file():
+        raise UserError(f"run={run} holds no {PREDICTIONS}. Give checkpoint={run / result.checkpoint} instead.")
+    arrays = read_predictions(path)
+    if missing := [split for split in splits if not {f"{split}_scores", f"{split}_target"} <= set(arrays)]:
+        raise UserError(f"run={run} kept no predictions of split={missing[0]}. Give its checkpoint instead.")
+    trained, notes = _checkpoint(run / result.checkpoint)
+    probabilities, more = _loss_probabilities(run, result, trained)
+    return ModelPredictions(
+        data=result.data,
+        loss=result.loss,
+        model=result.model,
+        seed=result.seed,
+        class_names=result.class_names,
+        important=result.important_class,
+        splits={split: SplitPredictions.from_arrays(arrays, split) for split in splits},
+        has_cosine_scores=any(f"{split}_angle" in arrays for split in splits),
+        run=str(run),
+        probabilities=probabilities,
+        weight=None if trained is None else _array(trained.state_dict.get("head.weight")),
+        notes=notes + more,
+    )
+
+
+def _checkpoint(path: Path) -> tuple[checkpoints.Checkpoint | None, list[str]]:
+    """The run's checkpoint, for class weights and class counts, where it is still there."""
+    if not path.is_file():
+        return None, []
+    try:
+        return checkpoints.read_checkpoint(path), []
+    except UserError as error:
+        return None, [f"No angles between weights: {error}"]
+
+
+def _loss_probabilities(
+    run: Path, result: RunResult, trained: checkpoints.Checkpoint | None
+) -> tuple[Callable[[Array], Array] | None, list[str]]:
+    """How the run's loss makes probabilities of scores. A config that would run code is refused, not noted."""
+    if not (run / "config.yaml").is_file():
+        return None, ["No calibration: the run has no config.yaml that says how scores become probabilities."]
+    facts: dict[str, Any] = {"num_classes": len(result.class_names), "important_class": result.important_class}
+    if trained is not None:
+        facts = facts_for_losses(trained.metadata)
+    cfg = checkpoints.read_config(run)
+    try:
+        loss = build_loss(cfg, facts)
+    except UserError as error:
+        return None, [f"No calibration: {error}"]
+    return lambda scores: loss.probabilities(torch.from_numpy(scores)).numpy(), []
+
+
+def from_checkpoint(path: Path, *splits: str, root: str | None = None, device: str | None = None) -> ModelPredictions:
+    """The predictions of a checkpoint, computed now on the data of its config (``root``: found in another folder).
+
+    Raises:
+        UserError: a checkpoint that cannot be trusted or does not fit, or data of other classes.
+    """
+    cfg, model = checkpoints.load(path)
+    data = data_of(cfg, model.metadata, path, root)
+    predictor = Predictor(model, device=device, precision=cfg.trainer.precision)
+    return ModelPredictions(
+        data=model.metadata.data,
+        loss=model.metadata.loss,
+        model=model.metadata.model,
+        seed=cfg.seed,
+        class_names=model.class_names,
+        important=model.important_class,
+        splits={split: _predict(predictor, data, split) for split in splits},
+        has_cosine_scores=model.has_cosine_scores,
+        checkpoint=str(path),
+        probabilities=lambda scores: model.loss.probabilities(torch.from_numpy(scores)).numpy(),
+        weight=_array(getattr(model.head, "weight", None)),
+        images=lambda split, index: data.images(split, list(index)).numpy(),
+    )
+
+
+def _array(weight: Tensor | None) -> Array | None:
+    return None if weight is None else weight.detach().float().numpy()
+
+
+def data_of(cfg: DictConfig, metadata: ModelMetadata, path: Path, root: str | None) -> Any:
+    """The data module of the config of a checkpoint, set up; ``root`` replaces the folder that it was trained from.
+
+    Raises:
+        UserError: the data has other classes than the checkpoint at ``path``.
+    """
+    if root is not None:
+        cfg.data.root = root
+    data = build_datamodule(cfg)
+    data.prepare_data()
+    data.setup("test")
+    if list(data.class_names) != metadata.class_names:
+        own, other = metadata.class_names, list(data.class_names)
+        raise UserError(
+            f"{path} was trained on {len(own)} classes ({', '.join(own[:3])}, …), the data in {cfg.data.root} has "
+            f"{len(other)} ({', '.join(other[:3])}, …). Give data of the same classes: data.root=DIR"
+        )
+    return data
+
+
+def _predict(predictor: Predictor, data: Any, split: str) -> SplitPredictions:
+    scores = [
+        predictor(data.images(split, slice(start, start + data.batch_size)))[0]
+        for start in range(0, data.length(split), data.batch_size)
+    ]
+    groups = data.groups(split)
+    return SplitPredictions(
+        np.concatenate(scores),
+        data.splits[split].target.numpy(),
+        np.asarray(data.names(split), dtype=np.str_),
+        None if groups is None else np.asarray(groups, dtype=np.str_),
+    )

@@ -1,0 +1,90 @@
+"""Files that are written whole or not at all, locks between processes, and paths as the user would type them."""
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import FileLock, Timeout
+
+from camri_exp.errors import UserError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path in the folder of ``path`` that becomes ``path`` when the block ends without an error.
+
+    The content is synced to the disk before the rename, because a power cut could otherwise leave the new name with
+    empty content. The temporary name keeps the suffix, from which writers such as matplotlib take the format. A device
+    or a pipe (``/dev/null``) is written to and never replaced.
+    """
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    temporary = path.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_write(path: Path, mode: str = "w", **options: Any) -> Iterator[IO[Any]]:
+    """Open ``path`` for writing; it changes only when the block ends without an error. Text is UTF-8."""
+    if "b" not in mode:
+        options = {"encoding": "utf-8", **options}
+    with atomic_path(path) as temporary, open(temporary, mode, **options) as file:
+        yield file
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` atomically as indented JSON; NaN and infinity become null, which JSON requires."""
+    with atomic_write(path) as file:
+        json.dump(without_nan(content), file, indent=2, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+
+
+def without_nan(value: Any) -> Any:
+    """``value`` with None in place of NaN and infinity, in nested mappings and sequences too."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def locked(path: Path, advice: str, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file ``path`` during the block; yields whether this process has it.
+
+    The lock ends with the process, however the process ends. Without ``wait`` the block runs at once, with False where
+    another process holds the lock. The folder of ``path`` is made if necessary.
+
+    Raises:
+        UserError: the lock file cannot be created; the message ends in ``advice``.
+    """
+    lock = FileLock(path, timeout=-1 if wait else 0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    except OSError as error:
+        raise UserError(f"{path.parent} cannot be written: {error.strerror or error}. {advice}") from error
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def display_path(path: Path) -> Path:
+    """``path`` as a command given in the current folder would name it: relative where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,112 @@
+"""What makes two runs the same: the hash of a config, the configuration a run belongs to, and a job's name."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Collection, Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+# Top-level keys that change where a run is logged or how it is started, but not what it computes.
+NOT_HASHED = ("logger", "sweep", "resume", "ranking_sweep", "baseline", "identity", "important_class_names")
+PATHS = ("dirpath", "save_dir", "run_dir")  # keys of callbacks and loggers that hold the run's folder
+NOT_PARAMETERS = ("_target_", "name")
+LONGEST = 140  # file systems take 255 bytes per name; the job's own files and W&B need the rest
+PLAIN = re.compile(r"[A-Za-z0-9_.]+=[A-Za-z0-9_.-]*")  # its first "-" in a name is the equals sign
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The configuration that a run belongs to: equal for runs that differ by the seed alone.
+
+    A ``class_free`` run does not depend on which class is important, so that a report uses it for every class.
+    """
+
+    configuration: str
+    class_free: bool
+
+
+def identity_of(cfg: DictConfig, needs: Collection[str]) -> Identity:
+    """The identity of the run of ``cfg`` whose loss declares ``needs``.
+
+    A config that was stored on disk is resolved, so that ``split_seed: ${seed}`` has become a number and the
+    configuration can no longer be told. The identity found at the first start is therefore kept in ``cfg.identity``.
+    """
+    if (stored := cfg.get("identity")) is not None:
+        return Identity(stored.configuration, stored.class_free)
+    class_free = "important_class" not in needs and not _depends_on_class(cfg)
+    common = {"seed": None, **({"important_class": None} if class_free else {})}
+    return Identity(config_hash(_with(cfg, **common)), class_free)
+
+
+def _depends_on_class(cfg: DictConfig) -> bool:
+    """Whether anything but the loss depends on the important class: an interpolation, or a monitored metric."""
+    first, second = (_hashed(_with(cfg, important_class=value)) | {"important_class": None} for value in (0, 1))
+    return first != second or "important" in json.dumps(first.get("callbacks", {}), default=str)
+
+
+def _with(cfg: DictConfig, **values: Any) -> DictConfig:
+    merged = OmegaConf.merge(cfg, values)
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def config_hash(cfg: DictConfig) -> str:
+    """Sixteen hexadecimal digits that two configs share exactly when their runs compute the same.
+
+    The folder that holds a machine's data sets (``$CAMRI_DATA``, else ``data``) makes no difference, so that a sweep
+    can be resumed on another machine; a folder given as ``data.root`` does.
+    """
+    return hashlib.sha256(json.dumps(_hashed(cfg), sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _hashed(cfg: DictConfig) -> dict[str, Any]:
+    plain = OmegaConf.to_container(with_run_dir(cfg, ""), resolve=True)
+    assert isinstance(plain, dict)
+    kept = {str(key): value for key, value in plain.items() if key not in NOT_HASHED}
+    if kept.get("data", {}).get("root") == os.environ.get("CAMRI_DATA", "data"):
+        kept["data"] = kept["data"] | {"root": "$CAMRI_DATA"}
+    return kept
+
+
+def with_run_dir(cfg: DictConfig, run_dir: str) -> DictConfig:
+    """A copy of ``cfg`` whose callbacks and loggers write into ``run_dir``, wherever ``cfg`` was stored before."""
+    copy = deepcopy(cfg)
+    for group in ("callbacks", "logger"):
+        for node in (copy.get(group) or {}).values():
+            for key in PATHS:
+                if node and key in node:
+                    node[key] = f"{run_dir}/checkpoints" if key == "dirpath" else run_dir
+    return copy
+
+
+def loss_parameters(cfg: DictConfig) -> dict[str, Any]:
+    """The parameters of the loss as configured, without those that are null."""
+    parameters = OmegaConf.to_container(cfg.loss, resolve=True)
+    assert isinstance(parameters, dict)
+    return {str(k): value for k, value in parameters.items() if k not in NOT_PARAMETERS and value is not None}
+
+
+def job_name(overrides: Iterable[str]) -> str:
+    """``loss-camri+loss.margin-0.1+seed-0`` of ``loss=camri loss.margin=0.1 seed=0``, in whatever order they come.
+
+    The name has only characters that need no quotes in a shell and in Hydra, so that
+    ``checkpoint=<folder>/checkpoints/best.ckpt`` works as it is. A name that is too long, or had other characters, ends
+    in a hash of the overrides.
+    """
+    kept = sorted((item for item in overrides if key(item) not in NOT_HASHED), key=lambda item: item.partition("="))
+    full = "+".join(kept)
+    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", full.replace("=", "-")).strip("_") or "default"
+    if len(name) <= LONGEST and all(map(PLAIN.fullmatch, kept)):
+        return name
+    digest = hashlib.sha256("\0".join(kept).encode(errors="surrogatepass")).hexdigest()
+    return f"{name[:LONGEST].rstrip('_+')}+{digest[:10]}"
+
+
+def key(override: str) -> str:
+    """The first part of what an override sets: ``sweep`` of ``+sweep.only.ce.seed=0``."""
+    return re.split(r"[=./@]", override.lstrip("+~"), maxsplit=1)[0]

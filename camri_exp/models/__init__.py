@@ -1,0 +1,1 @@
+"""Backbones, heads, the LightningModule, checkpoints and inference."""

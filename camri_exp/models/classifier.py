@@ -1,0 +1,169 @@
+"""The LightningModule: normalisation, backbone, head and loss. It is independent of the concrete loss."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from camri_exp.errors import UserError
+from camri_exp.instantiate import explained
+from camri_exp.losses.base import Loss
+from camri_exp.metrics.angle_metric import OwnClassAngle, angle_summary
+from camri_exp.metrics.confusion import summarize
+from camri_exp.models.lightning_speedups import PlainHookName
+from camri_exp.models.metadata import ModelMetadata
+from camri_exp.models.meter import TrainingMeter
+
+TrainingBatch = tuple[Tensor, Tensor]  # images, targets
+EvaluationBatch = tuple[Tensor, Tensor, Tensor]  # images, targets, positions in the split
+
+
+class Classifier(PlainHookName, pl.LightningModule):
+    """An image classifier with one or a few important classes.
+
+    ``forward(images (N, C, H, W)) -> scores (N, K)`` takes pixels in 0..255 and is free of margins;
+    ``scores.argmax(1)`` is the prediction. Training, evaluation, ``predict`` and the exported file all use it.
+
+    Args:
+        backbone: normalised images to features (N, D).
+        head: features to scores (N, K).
+        loss: scores and targets to a scalar.
+        metadata: the task and the preprocessing; stored in every checkpoint.
+        optimizer: makes the optimizer of the parameters; without one the model predicts but does not train.
+        scheduler: makes the learning-rate schedule of (optimizer, total steps); it is stepped after every step.
+        freeze_epochs: number of first epochs that train the head alone.
+        channels_last: memory format of images and weights.
+        log_every_n_steps: steps between two looks at the training loss, each of which waits for the device.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        loss: Loss,
+        metadata: ModelMetadata,
+        *,
+        optimizer: Callable[[Any], torch.optim.Optimizer] | None = None,
+        scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
+        freeze_epochs: int = 0,
+        channels_last: bool = False,
+        log_every_n_steps: int = 50,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.head, self.loss, self.metadata = backbone, head, loss, metadata
+        self.class_names, self.important_class = metadata.class_names, metadata.important_class
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.freeze_epochs, self.log_every_n_steps = freeze_epochs, log_every_n_steps
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        # Not persistent: the metadata of the checkpoint holds them, and older checkpoints have no such tensors.
+        for name, values in (("mean", metadata.mean), ("std", metadata.std)):
+            self.register_buffer(name, torch.tensor(values)[:, None, None] * 255, persistent=False)
+        self.confusion = MulticlassConfusionMatrix(len(self.class_names), validate_args=False)
+        self.angles = OwnClassAngle(len(self.class_names)) if getattr(head, "score_type", "") == "cosine" else None
+        self.meter = TrainingMeter()
+        self.to(memory_format=self.memory_format)
+
+    @property
+    def has_cosine_scores(self) -> bool:
+        return self.angles is not None
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = (images - self.mean) / self.std
+        return self.head(self.backbone(pixels.contiguous(memory_format=self.memory_format)))
+
+    def on_train_epoch_start(self) -> None:
+        frozen = self.current_epoch < self.freeze_epochs
+        self.backbone.requires_grad_(not frozen)
+        if frozen:
+            self.backbone.eval()  # its batch norms keep their statistics too
+        self.meter.start_epoch()
+
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
+        images, target = batch
+        loss = self.loss(self(images), target)
+        self.meter.add(loss.detach(), len(target))
+        if len(self.meter.pending) >= self.log_every_n_steps or self.trainer.is_last_batch:
+            self._log_training(batch_idx)
+        return loss
+
+    def _log_training(self, batch_idx: int) -> None:
+        """Look at the losses since the last call: one wait for the device instead of one per step."""
+        losses, speed = self.meter.take()
+        for step, loss in enumerate(losses, start=batch_idx + 1 - len(losses)):
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"epoch {self.current_epoch}, step {step}: the loss is {loss}. Usual causes: too high a learning "
+                    "rate (optimizer.lr), fp16 precision (use bf16-mixed), NaN in loaded weights.\n"
+                    "checkpoints/last.ckpt, if it exists, holds the state after the previous epoch; resume=DIR "
+                    "starts there."
+                )
+        values = {
+            "train/loss": math.fsum(losses) / len(losses),
+            "train/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
+            "train/images_per_second": speed * self.trainer.world_size,
+        }
+        for logger in self.loggers:
+            logger.log_metrics(values, step=self.global_step)
+        if self.trainer.is_last_batch:
+            self.log("train/loss", self.meter.end_epoch(), on_step=True, on_epoch=False, logger=False, sync_dist=True)
+
+    def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> Tensor:
+        return self._evaluate(batch)
+
+    def test_step(self, batch: EvaluationBatch, batch_idx: int) -> Tensor:
+        return self._evaluate(batch)
+
+    def _evaluate(self, batch: EvaluationBatch) -> Tensor:
+        images, target, _ = batch
+        if not len(target):  # a process whose share is one batch shorter than that of the others
+            return self.mean.new_empty(0, len(self.class_names))
+        scores = self(images)
+        self.confusion.update(scores.argmax(1), target)
+        if self.angles is not None:
+            self.angles.update(scores, target)
+        return scores
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_evaluation("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_evaluation("test")
+
+    def _log_evaluation(self, split: str) -> None:
+        # The validation of the chosen checkpoint after training is not another point on the curves.
+        curve = bool(self.loggers) and self.trainer.state.fn in (TrainerFn.FITTING, TrainerFn.TESTING)
+        metrics = summarize(self.confusion.compute().cpu().numpy(), self.important_class, self.class_names)
+        self.confusion.reset()
+        values = {name: value for name, value in vars(metrics).items() if name != "recall"}
+        if self.angles is not None:
+            values |= angle_summary(self.angles.compute(), self.important_class)
+            self.angles.reset()
+        values |= {f"recall/{name}": value for name, value in metrics.recall.items()}
+        self.log_dict({f"{split}/{name}": value for name, value in values.items()}, logger=curve)
+
+    def configure_optimizers(self) -> Any:
+        assert self.make_optimizer is not None, "a classifier without an optimizer predicts but does not train"
+        with explained("optimizer"):
+            optimizer = self.make_optimizer(self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        with explained("scheduler"):
+            schedule = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        # A finished run that is resumed for more epochs has used up a schedule of fixed length: the rate stays. One
+        # more step is an error in OneCycleLR, and the way up again in CosineAnnealingLR.
+        if scheduler.last_epoch < getattr(scheduler, "total_steps", getattr(scheduler, "T_max", math.inf)):
+            scheduler.step()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["camri_exp"] = self.metadata.to_dict()

@@ -1,0 +1,80 @@
+"""Config to model: backbone, head, loss, and the LightningModule around them."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from camri_exp.errors import UserError
+from camri_exp.instantiate import instantiate, target_of
+from camri_exp.losses.base import Loss
+from camri_exp.models import backbones
+from camri_exp.models.classifier import Classifier
+from camri_exp.models.metadata import ModelMetadata, facts_for_losses
+
+
+def build_classifier(
+    cfg: DictConfig,
+    metadata: ModelMetadata,
+    optimizer: Callable[[Any], torch.optim.Optimizer] | None = None,
+    scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
+) -> Classifier:
+    """The classifier of ``cfg`` for the data that ``metadata`` describes; one without an optimizer only predicts.
+
+    Raises:
+        UserError: an option that the backbone, head or loss does not have or refuses, or a head and a loss that do not
+            fit.
+    """
+    model: dict[str, Any] = {str(key): value for key, value in cfg.model.items()}
+    freeze_epochs, channels_last, compiled = (model.pop(key) for key in ("freeze_epochs", "channels_last", "compile"))
+    if freeze_epochs < 0:
+        raise UserError(f"model.freeze_epochs={freeze_epochs}: expected 0 or a number of epochs.")
+    if unknown := set(model) - set(inspect.signature(backbones.create).parameters):
+        raise UserError(f"model.{min(unknown)}: no backbone has such an option. Leave it out.")
+    backbone, features = backbones.create(channels=metadata.channels, image_size=metadata.image_size, **model)
+    head = build_head(cfg, features, len(metadata.class_names))
+    loss = build_loss(cfg, facts_for_losses(metadata))
+    _check_pair(head, loss, cfg)
+    if compiled:
+        backbone.compile()
+    return Classifier(
+        backbone,
+        head,
+        loss,
+        metadata,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        freeze_epochs=freeze_epochs,
+        channels_last=channels_last,
+        log_every_n_steps=cfg.trainer.log_every_n_steps,
+    )
+
+
+def build_head(cfg: DictConfig, in_features: int, num_classes: int) -> nn.Module:
+    """The head of ``cfg``: features (N, in_features) to scores (N, num_classes)."""
+    return instantiate(cfg.head, "head", in_features=in_features, num_classes=num_classes)
+
+
+def build_loss(cfg: DictConfig, facts: Mapping[str, Any]) -> Loss:
+    """The loss of ``cfg``, given those of ``facts`` that it declares in ``needs``.
+
+    Raises:
+        UserError: the loss needs what is not known, or refused its settings.
+    """
+    where = f"loss={cfg.loss.name}"
+    needs: frozenset[str] = getattr(target_of(cfg.loss, where), "needs", frozenset())
+    if unknown := sorted(needs - set(facts)):
+        raise UserError(f"{where} needs {unknown[0]}, which is not known here. Known: {', '.join(facts)}.")
+    return instantiate(cfg.loss, where, **{name: facts[name] for name in sorted(needs)})
+
+
+def _check_pair(head: nn.Module, loss: nn.Module, cfg: DictConfig) -> None:
+    given, wanted = getattr(head, "score_type", None), getattr(loss, "score_type", None)
+    if given != wanted:
+        raise UserError(
+            f"loss={cfg.loss.name} works on {wanted} scores, but {type(head).__name__} gives {given} scores. "
+            "Leave the head out: every loss selects its own."
+        )

@@ -1,0 +1,68 @@
+"""What a model needs to know of the data it was trained on; stored in every checkpoint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from omegaconf import DictConfig
+
+from camri_exp.records import Record
+
+
+class DataFacts(Protocol):
+    """What a data module knows after ``setup``."""
+
+    class_names: list[str]
+    class_counts: list[int]
+    channels: int
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelMetadata(Record):
+    """The task, the preprocessing and the class names of a model.
+
+    ``mean`` and ``std`` have one value per channel, of pixels in [0, 1], from the training images.
+    """
+
+    data: str
+    loss: str
+    model: str
+    class_names: list[str]
+    class_counts: list[int]
+    important_class: list[int]
+    channels: int
+    image_size: int
+    mean: list[float]
+    std: list[float]
+
+    @property
+    def important_class_names(self) -> list[str]:
+        return [self.class_names[k] for k in self.important_class]
+
+
+def metadata_of(cfg: DictConfig, data: DataFacts, important_class: Sequence[int]) -> ModelMetadata:
+    """The metadata of a model that is about to be trained on ``data``."""
+    return ModelMetadata(
+        data=cfg.data.name,
+        loss=cfg.loss.name,
+        model=cfg.model.name,
+        class_names=list(data.class_names),
+        class_counts=[int(count) for count in data.class_counts],
+        important_class=list(important_class),
+        channels=int(data.channels),
+        image_size=int(data.image_size),
+        mean=[float(value) for value in data.mean],
+        std=[float(value) for value in data.std],
+    )
+
+
+def facts_for_losses(metadata: ModelMetadata) -> dict[str, Any]:
+    """What a loss may declare in ``needs``."""
+    return {
+        "num_classes": len(metadata.class_names),
+        "important_class": metadata.important_class,
+        "class_counts": metadata.class_counts,
+    }

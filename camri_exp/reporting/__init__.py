@@ -1,0 +1,1 @@
+"""Many runs to a decision: collect, select, compare, conclude, draw."""

@@ -1,0 +1,124 @@
+"""What the user sees of a sweep: a progress line while it runs, a table of all jobs at its end."""
+
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from camri_exp.errors import UserError
+from camri_exp.results import FAILURE, RESULT, FailureRecord, JobRecord
+from camri_exp.sweeps.job import read_record, state_of
+
+INTERVAL = 1.0
+FINAL = ("done", "failed", "skipped")
+
+
+class SweepProgress:
+    """Reads the jobs' records below ``folder`` while they run, here, in other processes or on other machines.
+
+    Args:
+        folder: the sweep's.
+        launch: the mark of this start of the sweep, which jobs copy into their records.
+        names: the jobs' folders; None while nobody knows them (Optuna), then all folders there.
+        total: how many jobs there will be.
+    """
+
+    def __init__(
+        self, folder: Path, launch: str, names: Sequence[str] | None, total: int, rerun: str = "failed"
+    ) -> None:
+        self.folder, self.launch, self.names, self.total = folder, launch, names, total
+        self.begin, self.out = time.monotonic(), sys.stderr
+        # Most of these will be skipped at once; the estimate counts on the others.
+        self.expected = {name for name in names or () if rerun != "all" and (folder / name / RESULT).is_file()}
+        self.records: dict[str, JobRecord] = {}  # with the state that the job has in this start of the sweep
+        self.shown = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+
+    def __enter__(self) -> "SweepProgress":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.read()
+        self._show(self.line(), last=True)
+        print(self.table(), file=self.out)
+        if kind is not None:
+            print("The sweep was stopped; the same command goes on with what is missing.", file=self.out)
+
+    @property
+    def failed(self) -> bool:
+        return any(record.state == "failed" for record in self.records.values())
+
+    def read(self) -> None:
+        """Take up the records that this start of the sweep has written since the last look."""
+        for name in (
+            self.names if self.names is not None else [path.parent.name for path in self.folder.glob("*/job.json")]
+        ):
+            if self._state(name) not in FINAL:
+                record = read_record(self.folder / name)
+                if record is not None and (state := state_of(record, self.launch)) is not None:
+                    self.records[name] = replace(record, state=state)
+
+    def _state(self, name: str) -> str | None:
+        record = self.records.get(name)
+        return None if record is None else record.state
+
+    def line(self) -> str:
+        counts = Counter(record.state for record in self.records.values())
+        left = self.total - sum(counts[state] for state in FINAL)
+        words = [f"{counts[state]} {state}" for state in FINAL] + [f"{left} left"]
+        worked = counts["done"] + counts["failed"]
+        expected = sum(self._state(name) not in FINAL for name in self.expected)
+        if worked and left:
+            words.append(f"about {span((time.monotonic() - self.begin) / worked * max(left - expected, 0))} to go")
+        return "sweep: " + ", ".join(words)
+
+    def table(self) -> str:
+        """A line a job."""
+        names = list(self.names) if self.names is not None else sorted(self.records)
+        lines = [f"{'state':<12}{'seconds':>9}  job in {self.folder}"]
+        for name in names:
+            record = self.records.get(name) or JobRecord(state="not run here")
+            state = "interrupted" if record.state == "running" else record.state
+            seconds = f"{record.seconds:.1f}" if record.seconds is not None and state != "skipped" else ""
+            tries = f" (attempt {record.attempt})" if record.attempt > 1 and state != "skipped" else ""
+            lines.append(f"{state:<12}{seconds:>9}  {name}{tries}{self._reason(name) if state == 'failed' else ''}")
+        if self.failed:
+            lines.append("The traceback of a failed job is in its own run.log.")
+        return "\n".join(lines)
+
+    def _reason(self, name: str) -> str:
+        try:
+            error = FailureRecord.read(self.folder / name / FAILURE).error
+        except UserError:
+            return ""
+        return f": {error.splitlines()[0][:160]}" if error else ""
+
+    def _loop(self) -> None:
+        while not self._stop.wait(INTERVAL):
+            self.read()
+            self._show(self.line())
+
+    def _show(self, line: str, last: bool = False) -> None:
+        """Over the last line on a terminal; in a log only what is new (an estimate moves every second)."""
+        known = line.split(", about")[0]
+        if self.out.isatty():
+            print(f"\r\033[K{line}", end="\n" if last else "", file=self.out, flush=True)
+        elif known != self.shown:
+            print(line, file=self.out, flush=True)
+        self.shown = known
+
+
+def span(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

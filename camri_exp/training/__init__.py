@@ -1,0 +1,1 @@
+"""Config to one run: trainer, callbacks, checks before it starts, resume."""

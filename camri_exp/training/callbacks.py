@@ -1,0 +1,192 @@
+"""Lightning callbacks: progress bar, metrics.csv, reseeding, predictions, paths of resumed checkpoints."""
+
+import csv
+import logging
+import math
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
+from tqdm import tqdm
+
+from camri_exp.files import atomic_write
+from camri_exp.metrics.angle_metric import own_angle
+from camri_exp.results import Predictions, SplitPredictions
+
+log = logging.getLogger(__name__)
+PATHS_OF_CHECKPOINTS = ("best_model_path", "kth_best_model_path", "last_model_path")
+
+
+class ReseedEachEpoch(Callback):
+    """Seeds dropout and augmentation by (seed, epoch, process): a resumed run draws what an undisturbed one does."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        sequence = np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank])
+        torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
+
+
+class RebaseCheckpointPaths(Callback):
+    """Points the paths in a resumed checkpoint to the run's own folder.
+
+    ModelCheckpoint stores absolute paths, which are wrong in a run that was moved or copied: it would forget which
+    epoch was the best. Of a stored path only the file name is kept, because ModelCheckpoint deletes what these paths
+    name, and a checkpoint may come from anywhere.
+    """
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        here = {
+            callback.state_key: str(callback.dirpath)
+            for callback in trainer.checkpoint_callbacks
+            if isinstance(callback, ModelCheckpoint)
+        }
+        for key, state in checkpoint.get("callbacks", {}).items():
+            if key in here:
+                checkpoint["callbacks"][key] = _rebased(state, Path(here[key]))
+
+
+def _rebased(state: dict[str, Any], folder: Path) -> dict[str, Any]:
+    def rebase(path: Any) -> str:
+        name = Path(str(path)).name
+        return str(folder / name) if name else ""
+
+    paths = {key: rebase(state[key]) for key in PATHS_OF_CHECKPOINTS if key in state}
+    scores = {rebase(path): score for path, score in state.get("best_k_models", {}).items()}
+    return {**state, **paths, "best_k_models": scores, "dirpath": str(folder)}
+
+
+class MetricsCSV(Callback):
+    """Writes ``metrics.csv`` in ``run_dir``: a row per epoch, a column per metric. A resumed run continues the file.
+
+    Epochs without a validation leave its columns empty.
+    """
+
+    def __init__(self, run_dir: str) -> None:
+        self.path = Path(run_dir) / "metrics.csv"
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        row = {"epoch": trainer.current_epoch, "step": trainer.global_step} | epoch_metrics(trainer)
+        if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):  # Lightning keeps the earlier values
+            row = {key: value for key, value in row.items() if not key.startswith("val/")}
+        rows = [earlier for earlier in self._read() if int(earlier["epoch"]) < trainer.current_epoch]
+        rows.append({key: format(value, ".7g") for key, value in row.items()})
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        with atomic_write(self.path, newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def _read(self) -> list[dict[str, str]]:
+        if not self.path.exists():
+            return []
+        with open(self.path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+
+def epoch_metrics(trainer: pl.Trainer) -> dict[str, float]:
+    """The metrics of the epoch that just ended, and the learning rate after it."""
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return metrics | {"train/lr": trainer.optimizers[0].param_groups[0]["lr"]}
+
+
+class CollectPredictions(Callback):
+    """Collects the predictions of whole splits when the chosen checkpoint is validated and tested.
+
+    ``splits`` maps ``val`` and ``test`` to their predictions in the order of the split, whatever the order of the
+    batches and the number of processes.
+    """
+
+    def __init__(self) -> None:
+        self.splits: Predictions = {}
+        self._batches: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        if trainer.state.fn != TrainerFn.FITTING:
+            self._add(*args, **kwargs)
+
+    def on_test_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        self._add(*args, **kwargs)
+
+    def _add(self, pl_module: pl.LightningModule, outputs: Tensor, batch: Any, *_: Any) -> None:
+        _, target, index = batch
+        self._batches.append((outputs.float().cpu(), target.cpu(), index.cpu()))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn != TrainerFn.FITTING:
+            self._finish("val", trainer, pl_module)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._finish("test", trainer, pl_module)
+
+    def _finish(self, split: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        gathered = [torch.cat(parts) for parts in zip(*self._batches, strict=True)]
+        self._batches = []
+        if trainer.world_size > 1:
+            shares: list[Any] = [None] * trainer.world_size
+            torch.distributed.all_gather_object(shares, gathered)
+            gathered = [torch.cat(parts) for parts in zip(*shares, strict=True)]
+        order = gathered[2].argsort()
+        scores, target, index = (tensor[order] for tensor in gathered)
+        angle = own_angle(scores, target).numpy() if pl_module.has_cosine_scores else None
+        data = cast(Any, trainer).datamodule
+        names = np.asarray(data.names(split), dtype=np.str_)[index]
+        groups = data.groups(split)
+        groups = None if groups is None else np.asarray(groups, dtype=np.str_)[index]
+        self.splits[split] = SplitPredictions(scores.numpy(), target.numpy(), names, groups, angle)
+
+
+class EpochProgressBar(ProgressBar):
+    """One bar over all epochs; without a terminal, a line in the log per epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: Any = None
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        done = trainer.current_epoch * int(self.total_train_batches)
+        total = int(trainer.max_epochs or 0) * int(self.total_train_batches)
+        self._bar = tqdm(
+            total=total or None,
+            initial=done,
+            unit="step",
+            dynamic_ncols=True,
+            leave=False,
+            disable=None if self._enabled and trainer.is_global_zero else True,  # None: off without a terminal
+        )
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._bar.update()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        metrics = epoch_metrics(trainer)
+        shown = {"loss": "train/loss", "accuracy": "val/accuracy", "recall": "val/recall_important"}
+        text = ", ".join(f"{short} {metrics.get(name, math.nan):.4f}" for short, name in shown.items())
+        self._bar.set_description_str(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: {text}")
+        if trainer.is_global_zero:
+            log.info("epoch %d/%s: %s", trainer.current_epoch + 1, trainer.max_epochs, text)
+
+    def on_train_end(self, *_: Any) -> None:
+        self._bar.close()
+
+    def on_exception(self, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()

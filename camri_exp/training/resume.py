@@ -1,0 +1,82 @@
+"""Resuming an interrupted run: with its own config, and nothing that would make it another run."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from camri_exp.errors import UserError
+from camri_exp.identity import NOT_HASHED, with_run_dir
+from camri_exp.models.checkpoint import read_config
+from camri_exp.results import RESULT, RunResult
+
+MISSING = "(absent)"
+LIMITS = ("max_epochs", "max_steps", "max_time")
+# What may change without making it another run: how it is trained further, where it is logged, and where its data is.
+FREE = ("trainer", "logger", "data.root")
+
+
+def resumed_config(cfg: DictConfig, run_dir: Path) -> DictConfig:
+    """The config to resume with: the run's own, with the values of this command line for what is ``FREE``.
+
+    Raises:
+        UserError: no run there, or a command line that describes another run.
+    """
+    if not (run_dir / "config.yaml").is_file():
+        raise UserError(f"resume={cfg.resume}: there is no run to resume (no config.yaml). Give the folder of a run.")
+    stored = with_run_dir(read_config(run_dir), str(run_dir))
+    given = [item.lstrip("+~").partition("=")[0] for item in HydraConfig.get().overrides.task]
+    given = [key for key in given if key != "resume"]
+    composed = OmegaConf.create(OmegaConf.to_container(with_run_dir(cfg, str(run_dir)), resolve=True))
+    if not all(_free(key) for key in given):  # the user repeated the command: it must be the same run
+        changed = _changes(_flat(stored), _flat(composed))
+        if changed:
+            key, before, now = changed[0]
+            raise UserError(
+                f"resume={cfg.resume}: that run has {key}={before}, this command says {now}. "
+                f"Repeat the run's own overrides, or leave them out; only {', '.join(FREE)} may change."
+            )
+        given = [key for key in FREE if key != "data.root" or "root" in composed.data]
+    for key in given:
+        OmegaConf.update(stored, key, OmegaConf.select(composed, key), merge=False, force_add=True)
+    stored.resume = cfg.resume
+    return stored
+
+
+def finished_result(cfg: DictConfig, run_dir: Path) -> RunResult | None:
+    """The result of a run that has nothing left to do, else None.
+
+    A run with unchanged limits is finished even if it ended before ``max_epochs``, as early stopping does.
+    """
+    if not (run_dir / RESULT).is_file():
+        return None
+    result, before = RunResult.of(run_dir), read_config(run_dir).trainer
+    same_limits = all(before.get(key) == cfg.trainer.get(key) for key in LIMITS)
+    most = cfg.trainer.max_epochs
+    return result if same_limits or (most is not None and result.epochs >= most) else None
+
+
+def _free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in FREE)
+
+
+def _flat(cfg: Any) -> dict[str, Any]:
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    found: dict[str, Any] = {}
+
+    def walk(prefix: str, node: Any) -> None:
+        if isinstance(node, dict) and node:
+            for key, value in node.items():
+                walk(f"{prefix}.{key}" if prefix else str(key), value)
+        else:
+            found[prefix] = node
+
+    walk("", plain)
+    return found
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    keys = [key for key in {**before, **now} if not _free(key) and key.split(".")[0] not in NOT_HASHED]
+    pairs = [(key, before.get(key, MISSING), now.get(key, MISSING)) for key in keys]
+    return [pair for pair in pairs if pair[1] != pair[2]]

@@ -1,0 +1,221 @@
+"""One run, from the composed config to ``result.json``."""
+
+import logging
+import platform
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from camri_exp import identity
+from camri_exp.data.factory import build_datamodule, important_class_ids
+from camri_exp.errors import UserError
+from camri_exp.files import display_path
+from camri_exp.metrics.angles import own_class_angles
+from camri_exp.metrics.confusion import confusion_matrix, summarize
+from camri_exp.models.checkpoint import load_state, read_checkpoint
+from camri_exp.models.classifier import Classifier
+from camri_exp.models.factory import build_classifier
+from camri_exp.models.metadata import metadata_of
+from camri_exp.results import (
+    PREDICTIONS,
+    RESULT,
+    AngleStatistics,
+    Predictions,
+    RunResult,
+    SplitMetrics,
+    SplitPredictions,
+    write_predictions,
+)
+from camri_exp.tracking.base import ResultLogger, RunDescription
+from camri_exp.training.callbacks import CollectPredictions, EpochProgressBar, RebaseCheckpointPaths, ReseedEachEpoch
+from camri_exp.training.checks import check_config, check_trainer
+from camri_exp.training.console import print_result
+from camri_exp.training.factory import (
+    build_callbacks,
+    build_loggers,
+    build_optimizer,
+    build_scheduler,
+    build_trainer,
+)
+from camri_exp.training.resume import finished_result, resumed_config
+from camri_exp.training.warnings import ignore_known_warnings
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig) -> RunResult:
+    """Train, test the chosen checkpoint and write the run's files; returns the content of ``result.json``.
+
+    Raises:
+        UserError: whatever the user can fix, from a class that does not exist to a loss that became NaN.
+    """
+    ignore_known_warnings()
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    if cfg.resume is not None:
+        cfg = resumed_config(cfg, run_dir)
+        if (finished := finished_result(cfg, run_dir)) is not None:
+            print(f"{run_dir} is already finished; a larger trainer.max_epochs resumes it.")
+            print_result(finished, run_dir)
+            return finished
+    check_config(cfg)
+    pl.seed_everything(cfg.seed, verbose=False)
+
+    data = build_datamodule(cfg)
+    data.prepare_data()
+    data.setup("fit")
+    metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
+    model = build_classifier(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
+    own = identity.identity_of(cfg, model.loss.needs)
+    _write_config(cfg, own, run_dir)
+
+    loggers = build_loggers(cfg)
+    with _closed(loggers):
+        _start(loggers, cfg, metadata.important_class_names)
+        predictions = CollectPredictions()
+        callbacks = [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), predictions]
+        callbacks += [EpochProgressBar()] if cfg.trainer.enable_progress_bar else []
+        trainer = build_trainer(cfg, run_dir, [*callbacks, *build_callbacks(cfg)], loggers)
+        check_trainer(cfg, trainer)
+
+        begin = time.perf_counter()
+        _fit(cfg, trainer, model, data, run_dir)
+        fit_seconds = time.perf_counter() - begin
+        epochs = trainer.current_epoch
+        checkpoint = _chosen_checkpoint(cfg, run_dir)
+        for evaluate in (trainer.validate, trainer.test):
+            evaluate(model, datamodule=data, ckpt_path=str(checkpoint), verbose=False, weights_only=True)
+
+        splits = predictions.splits
+        result = RunResult(
+            **_description(cfg, model, own),
+            val=_metrics(model, splits["val"]),
+            test=_metrics(model, splits["test"]),
+            angles=_angles(model, splits["test"]),
+            epochs=epochs,
+            fit_seconds=round(fit_seconds, 3),
+            images_per_second=round(model.meter.images_per_second * trainer.world_size, 1),
+            checkpoint=str(checkpoint.relative_to(run_dir)),
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            hardware=hardware(trainer),
+        )
+        if trainer.is_global_zero:
+            write_predictions(run_dir / PREDICTIONS, splits)
+            result.write(run_dir / RESULT)
+            print_result(result, run_dir)
+            _log_results(loggers, result, splits, data, model)
+    return result
+
+
+def _write_config(cfg: DictConfig, own: identity.Identity, run_dir: Path) -> None:
+    if cfg.resume is not None:  # until its new end the run is not finished
+        (run_dir / RESULT).unlink(missing_ok=True)
+    OmegaConf.update(cfg, "identity", asdict(own), force_add=True)
+    rank_zero_only(OmegaConf.save)(cfg, run_dir / "config.yaml", resolve=True)
+
+
+@contextmanager
+def _closed(loggers: Sequence[Logger]) -> Iterator[None]:
+    """Close the loggers that need it, with exit code 1 where the block ends in an error."""
+    exit_code = 1
+    try:
+        yield
+        exit_code = 0
+    finally:
+        for logger in loggers:
+            if isinstance(logger, ResultLogger):
+                logger.close(exit_code)
+
+
+def _start(loggers: Sequence[Logger], cfg: DictConfig, important_class_names: list[str]) -> None:
+    hydra_cfg = HydraConfig.get()
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    sweep_name = cfg.sweep.name if hydra_cfg.mode == RunMode.MULTIRUN else None
+    description = RunDescription(config, list(hydra_cfg.overrides.task), important_class_names, sweep_name)
+    for logger in loggers:
+        if isinstance(logger, ResultLogger):
+            logger.start(description)
+        else:
+            logger.log_hyperparams(config)
+
+
+def _fit(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: Any, run_dir: Path) -> None:
+    """Train to the end, from ``last.ckpt`` where the run is resumed."""
+    last = run_dir / "checkpoints" / "last.ckpt"
+    resumed = cfg.resume is not None and last.is_file()
+    if resumed:  # reports in one line what Lightning would report in a traceback
+        load_state(model, read_checkpoint(last))
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=str(last) if resumed else None, weights_only=True)
+    except MisconfigurationException as error:  # such as callbacks.best.monitor with a typo
+        raise UserError(" ".join(str(error).split())) from error
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, which Lightning turns into an exit without a message
+        if trainer.is_global_zero and last.is_file():
+            print(f"stopped; to resume: python -m camri_exp.train resume={display_path(run_dir)}", file=sys.stderr)
+        raise
+
+
+def _chosen_checkpoint(cfg: DictConfig, run_dir: Path) -> Path:
+    path = run_dir / "checkpoints" / f"{cfg.test_checkpoint}.ckpt"
+    if not path.is_file():
+        raise UserError(f"test_checkpoint={cfg.test_checkpoint}: the run ended before it wrote {path.name}.")
+    return path
+
+
+def _description(cfg: DictConfig, model: Classifier, own: identity.Identity) -> dict[str, Any]:
+    return {
+        "data": cfg.data.name,
+        "loss": cfg.loss.name,
+        "model": cfg.model.name,
+        "seed": cfg.seed,
+        "important_class": model.important_class,
+        "important_class_names": model.metadata.important_class_names,
+        "class_names": model.class_names,
+        "overrides": list(HydraConfig.get().overrides.task),
+        "config_hash": identity.config_hash(cfg),
+        "setting": own.configuration,
+        "class_free": own.class_free,
+        "loss_parameters": identity.loss_parameters(cfg),
+    }
+
+
+def _metrics(model: Classifier, found: SplitPredictions) -> SplitMetrics:
+    confusion = confusion_matrix(found.scores.argmax(1), found.target, len(model.class_names))
+    return summarize(confusion, model.important_class, model.class_names)
+
+
+def _angles(model: Classifier, found: SplitPredictions) -> AngleStatistics | None:
+    if found.angle is None:
+        return None
+    classes = len(model.class_names)
+    angles = own_class_angles(found.angle, found.target, model.important_class, classes)
+    return AngleStatistics(np.bincount(found.target, minlength=classes).tolist(), angles.mean, angles.var)
+
+
+def _log_results(
+    loggers: Sequence[Logger], result: RunResult, predictions: Predictions, data: Any, model: Classifier
+) -> None:
+    """Called after the results are on disk: nothing that a tracking service does can cost them."""
+    for logger in loggers:
+        if isinstance(logger, ResultLogger):
+            logger.log_results(result, predictions, data, model.loss.cpu().probabilities)
+
+
+def hardware(trainer: pl.Trainer) -> str:
+    """What the run used, in words: the GPUs, or the processor and the number of threads."""
+    if trainer.strategy.root_device.type == "cuda":
+        return f"{trainer.world_size} x {torch.cuda.get_device_name(trainer.strategy.root_device)}"
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"

@@ -1,0 +1,73 @@
+"""What the tests of losses share: batches, and the value and gradient of a loss through its head."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from camri_exp import losses
+from camri_exp.models.heads import CosineHead, LinearHead
+
+HEADS: dict[str, Any] = {head.scores: head for head in (CosineHead, LinearHead)}
+
+# Every exported loss, with settings for K classes of which 1 and, from three on, 2 are important.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "CrossEntropyLoss": {"label_smoothing": 0.1},
+    "WeightedCrossEntropyLoss": {"weight": 4.0},
+    "ClassBalancedLoss": {"beta": 0.999},
+    "LogitAdjustedLoss": {"tau": 1.0},
+    "RealWorldWeightedCrossEntropyLoss": {"false_negative": 4.0, "false_positive": 0.5},
+    "FocalLoss": {"gamma": 0.5},
+    "OutlyingLabelMSELoss": {"ranks": 2.0, "alpha": 3.0},
+    "L2SoftmaxLoss": {"scale": 16.0},
+    "CosFaceLoss": {"margin": 0.35, "scale": 16.0},
+    "LDAMLoss": {"max_margin": 0.5, "scale": 16.0},
+    "ArcFaceLoss": {"margin": 0.4, "scale": 16.0},
+    "CAMRILoss": {"margin": 0.4, "scale": 16.0},
+}
+
+
+def build(name: str, num_classes: int = 5, **changed: Any) -> losses.Loss:
+    """The loss ``name`` with the settings above, told of the classes as a run would tell it."""
+    known = {
+        "num_classes": num_classes,
+        "important_class": [1, 2] if num_classes > 2 else 1,
+        "class_counts": [10 + 7 * k for k in range(num_classes)],
+    }
+    make = getattr(losses, name)
+    names = inspect.signature(make).parameters
+    return make(**{key: value for key, value in (known | SETTINGS[name] | changed).items() if key in names})
+
+
+def batch(
+    num_classes: int = 5, size: int = 40, features: int = 8, dtype: torch.dtype = torch.float64, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Features (N, D) that need a gradient, and targets (N,)."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(size, features, generator=generator, dtype=torch.float64).to(dtype)
+    return drawn.requires_grad_(), torch.randint(num_classes, (size,), generator=generator)
+
+
+def head_for(
+    loss: losses.Loss, num_classes: int = 5, features: int = 8, dtype: torch.dtype = torch.float64
+) -> nn.Module:
+    """The head whose scores ``loss`` wants, with weights that do not depend on what ran before."""
+    head = HEADS[loss.scores](features, num_classes)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    return head.to(dtype)
+
+
+def value_and_gradients(value: Tensor, *inputs: Tensor) -> list[Tensor]:
+    """``value`` and its gradients with respect to ``inputs``."""
+    return [value.detach(), *torch.autograd.grad(value, inputs)]
+
+
+def assert_same(ours: list[Tensor], theirs: list[Tensor], dtype: torch.dtype = torch.float64) -> None:
+    """Values and gradients agree to 1e-10 in float64 and 1e-5 in float32, absolutely and relatively."""
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-5
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=tolerance, atol=tolerance)

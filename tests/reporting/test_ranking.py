@@ -1,0 +1,80 @@
+"""important_class=worst1, worst2, median: read from the validation recall of a finished sweep."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from camri_exp.errors import UserError
+from camri_exp.reporting.ranking import resolve_ranks
+from tests.helpers.generated_runs import write_run
+
+CLASSES = ["a", "b", "c", "d", "e"]
+RECALLS = {0: [0.9, 0.2, 0.5, 0.8, 0.7], 1: [0.5, 0.4, 0.5, 0.8, 0.9]}  # means: .7 .3 .5 .8 .8
+
+
+@pytest.fixture
+def baseline(tmp_path: Path) -> Path:
+    for seed, recalls in RECALLS.items():
+        folder = write_run(tmp_path / f"ce-{seed}", "ce", seed, classes=CLASSES, images=30)
+        result = json.loads((folder / "result.json").read_text())
+        result["val"]["recall"] = dict(zip(CLASSES, recalls, strict=True))
+        (folder / "result.json").write_text(json.dumps(result))
+    return tmp_path
+
+
+def resolved(baseline: Path | None, important: Any, data: str = "toy", loss: str = "ce", split: str = "val") -> Any:
+    cfg = OmegaConf.create(
+        {
+            "important_class": important,
+            "baseline": None if baseline is None else str(baseline),
+            "data": {"name": data},
+            "sweep": {"ranked_by": loss, "ranked_on": split},
+        }
+    )
+    resolve_ranks(cfg)
+    return OmegaConf.to_container(cfg)["important_class"]  # type: ignore[call-overload, index]
+
+
+@pytest.mark.parametrize(
+    ("important", "ids"),
+    [("worst1", 1), ("worst2", 2), ("median", 0), ("worst5", 4), (["worst1", "d", 4], [1, "d", 4]), ("b", "b"), (3, 3)],
+)
+def test_ranks_are_by_mean_recall(baseline: Path, important: Any, ids: Any) -> None:
+    assert resolved(baseline, important) == ids
+
+
+def test_the_papers_ranking_is_by_test(baseline: Path) -> None:
+    for seed in RECALLS:
+        path = baseline / f"ce-{seed}" / "result.json"
+        result = json.loads(path.read_text())
+        result["test"]["recall"] = dict(zip(CLASSES, [0.9, 0.8, 0.7, 0.1, 0.6], strict=True))
+        path.write_text(json.dumps(result))
+    assert resolved(baseline, "worst1", split="test") == 3
+    assert resolved(baseline, "worst1") == 1
+
+
+def test_without_a_rank_the_baseline_is_not_read() -> None:
+    assert resolved(Path("nowhere"), "Stop") == "Stop"
+    assert resolved(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"important": "worst6"}, "toy has 5 classes"),
+        ({"important": "worst1", "data": "gtsrb"}, "it has no runs on gtsrb"),
+        ({"important": "worst1", "loss": "wce"}, "it has ce"),
+        ({"important": "worst1", "split": "train"}, "sweep.ranked_on=train: .* val or test"),
+    ],
+)
+def test_baseline_that_cannot_rank_is_said(baseline: Path, arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        resolved(baseline, **arguments)
+
+
+def test_rank_without_baseline_is_said() -> None:
+    with pytest.raises(UserError, match="baseline=DIR"):
+        resolved(None, "worst1")

@@ -1,0 +1,95 @@
+"""The tables: the paper's layout, full numbers in the CSV, and class names that break nothing."""
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from camri_exp.reporting import tables
+from camri_exp.reporting.collect import collect
+from camri_exp.reporting.selection import Judgement, Protocol, judge
+from camri_exp.reporting.statistics import difference
+from tests.helpers.generated_runs import CLASSES, write_run, write_sweep
+
+NAMES = {"camri": "CAMRI", "ce": "CE"}
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> list[Judgement]:
+    write_sweep(tmp_path, important=(1,))
+    for seed in range(3):
+        write_run(tmp_path / f"bad{seed}", "bad_loss", seed, class_free=True, noise=3)  # keeps no accuracy
+        write_run(tmp_path / f"other{seed}", "camri", seed, important=(2,), shift=0.5, parameters={"margin": 0.1})
+    return judge(collect([tmp_path]).runs, Protocol())
+
+
+def test_grid_is_the_papers(judged: list[Judgement]) -> None:
+    header, rows = tables.grid(judged, NAMES)
+
+    assert header == ["", f"toy: {CLASSES[1]}", f"toy: {CLASSES[2]}"]
+    assert [row[0] for row in rows] == ["CAMRI", "CE", "CE + threshold", "bad_loss"]
+    assert rows[-1][1:] == ["-", "-"]
+    row = judged[0].baseline
+    recall, accuracy = np.mean(list(row.recall.values())), np.mean(list(row.accuracy.values()))
+    assert rows[1][1] == f"{recall:.4f} ({accuracy:.4f})".replace("0.", ".")
+
+
+def test_fractions() -> None:
+    assert [tables.fraction(value) for value in (0.79193, 1.0, 0.0)] == [".7919", "1.0000", ".0000"]
+
+
+def test_csv_has_every_number_in_full(judged: list[Judgement]) -> None:
+    lines = list(csv.DictReader(io.StringIO(tables.comma_separated(judged))))
+
+    assert [line["method"] for line in lines[:4]] == ["ce", "ce + threshold", "bad_loss", "camri"]
+    assert {line["class"] for line in lines} == {CLASSES[1], CLASSES[2]}
+    chosen = next(row for row in judged[0].methods if row.method == "camri")
+    line = lines[3]
+    change = difference(chosen.recall, judged[0].baseline.recall)
+    expected = {"recall": difference(chosen.recall).mean, "recall_sd": difference(chosen.recall).sd}
+    expected |= {"recall_gain": change.mean, "recall_gain_low": change.low, "recall_gain_high": change.high}
+    for name, value in expected.items():
+        assert float(line[name]) == pytest.approx(value, abs=1e-6)
+    assert (line["seeds"], line["n"], line["pairs"]) == ("0 1 2", "3", "3")
+    assert (lines[2]["n"], lines[2]["recall"]) == ("0", "")
+
+
+def cells(line: str) -> list[str]:
+    return re.split(r"(?<!\\)\|", line.strip())[1:-1]
+
+
+def test_markdown_tables_have_equal_rows_and_no_html(judged: list[Judgement]) -> None:
+    text = tables.markdown(judged, Protocol(), NAMES)
+
+    assert "<" not in text.replace("&lt;", "")
+    blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert len(blocks) == 3
+    for block in blocks:
+        assert len({len(cells(line)) for line in block}) == 1
+
+
+def test_latex_escapes_every_letter_and_closes_what_it_opens(judged: list[Judgement]) -> None:
+    text = tables.latex(judged, Protocol(), NAMES)
+
+    assert r"a\textbar{}b \& c\_d" in text
+    assert r"\textless{}img src=x onerror=alert(1)\textgreater{}" in text
+    assert re.findall(r"\\begin{(\w+)}", text) == re.findall(r"\\end{(\w+)}", text)[::-1]
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")][1:]
+    assert {len(re.split(r"(?<!\\)&", line)) for line in rows} == {3}
+    assert r"\multicolumn{2}{c}{toy}" in text
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({}, "best validation recall among those whose validation accuracy is at least that of ce. "),
+        ({"tolerance": 0.01}, "at least that of ce minus 0.01. "),
+        ({"name": "paper"}, "chosen on the test split, as in the paper: these numbers are too good"),
+    ],
+)
+def test_caption_says_the_rules(rules: dict[str, Any], words: str) -> None:
+    assert words in tables.caption(Protocol(**rules))
