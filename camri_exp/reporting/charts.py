@@ -11,8 +11,8 @@ import numpy as np
 
 from camri_exp.metrics.angles import by_side
 from camri_exp.reporting.collect import Run
-from camri_exp.reporting.grouping import Setting, mean
-from camri_exp.reporting.selection import Judgement, Protocol
+from camri_exp.reporting.grouping import Configuration, mean
+from camri_exp.reporting.selection import Protocol, TaskComparison
 from camri_exp.reporting.statistics import Difference, difference, half_width
 from camri_exp.reporting.tables import display
 from camri_exp.reporting.threshold_baseline import mean_curve
@@ -22,10 +22,10 @@ OPEN = 100  # plotly: a symbol's number, and 100 for its outline alone
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#999933", "#bbbbbb")
 
 
-def charts(one: Judgement, protocol: Protocol, names: Mapping[str, str]) -> dict[str, Figure]:
+def charts(one: TaskComparison, protocol: Protocol, names: Mapping[str, str]) -> dict[str, Figure]:
     """All charts of a case by name; those that its runs cannot fill are left out."""
-    of_loss: dict[str, list[Setting]] = {}
-    for setting in one.settings:
+    of_loss: dict[str, list[Configuration]] = {}
+    for setting in one.configurations:
         of_loss.setdefault(setting.loss, []).append(setting)
     places = enumerate([*names, *sorted({*of_loss} - {*names})])
     colours = {loss: COLOURS[place % len(COLOURS)] for place, loss in places}
@@ -38,7 +38,10 @@ def charts(one: Judgement, protocol: Protocol, names: Mapping[str, str]) -> dict
 
 
 def recall_against_accuracy(
-    one: Judgement, of_loss: Mapping[str, Sequence[Setting]], colours: Mapping[str, str], names: Mapping[str, str]
+    one: TaskComparison,
+    of_loss: Mapping[str, Sequence[Configuration]],
+    colours: Mapping[str, str],
+    names: Mapping[str, str],
 ) -> Figure:
     """Every run faint, every setting's mean with its interval, the baseline's accuracy, and threshold curves."""
     traces = [
@@ -47,14 +50,18 @@ def recall_against_accuracy(
         for trace in (_runs(settings, colours[loss], names), _means(settings, colours[loss], names))
     ]
     for row in one.rows:
-        if row.chosen and (curve := mean_curve(list(row.chosen.runs.values()), row.chosen.important)):
-            traces.append(_curve(row.method, row.setting, curve, colours[row.method], names))
-    if one.rival is not None:
+        if row.configuration and (
+            curve := mean_curve(list(row.configuration.runs.values()), row.configuration.important)
+        ):
+            traces.append(_curve(row.method, row.label, curve, colours[row.method], names))
+    if one.threshold is not None:
         traces.append(_rival(one, colours, names))
-    pairs = [(run.accuracy("test"), run.recall("test", s.important)) for s in one.settings for run in s.runs.values()]
-    if one.rival is not None:
-        pairs += [(one.rival.accuracy[seed], one.rival.recall[seed]) for seed in one.rival.seeds]
-    layout = _layout("Recall against accuracy (test)", "accuracy", f"recall of {one.case.classes}")
+    pairs = [
+        (run.accuracy("test"), run.recall("test", s.important)) for s in one.configurations for run in s.runs.values()
+    ]
+    if one.threshold is not None:
+        pairs += [(one.threshold.accuracy[seed], one.threshold.recall[seed]) for seed in one.threshold.seeds]
+    layout = _layout("Recall against accuracy (test)", "accuracy", f"recall of {one.task.classes}")
     layout["xaxis"]["range"], layout["yaxis"]["range"] = (_range(values) for values in zip(*pairs, strict=True))
     level = difference(one.baseline.accuracy).mean
     line = {"dash": "dot", "color": "#777"}
@@ -66,7 +73,7 @@ def recall_against_accuracy(
     return {"data": traces, "layout": layout}
 
 
-def _runs(settings: Sequence[Setting], colour: str, names: Mapping[str, str]) -> Figure:
+def _runs(settings: Sequence[Configuration], colour: str, names: Mapping[str, str]) -> Figure:
     pairs = [(setting, run) for setting in settings for run in setting.runs.values()]
     return {
         "type": "scatter", "mode": "markers", "showlegend": False, "legendgroup": settings[0].loss,
@@ -78,11 +85,11 @@ def _runs(settings: Sequence[Setting], colour: str, names: Mapping[str, str]) ->
     }  # fmt: skip
 
 
-def _about(setting: Setting, run: Run) -> str:
+def _about(setting: Configuration, run: Run) -> str:
     return f"<b>{escape(setting.loss)}</b> {escape(setting.label)}, seed {run.seed}<br>{escape(str(run.folder))}"
 
 
-def _means(settings: Sequence[Setting], colour: str, names: Mapping[str, str]) -> Figure:
+def _means(settings: Sequence[Configuration], colour: str, names: Mapping[str, str]) -> Figure:
     recall = [difference(setting.recall("test")) for setting in settings]
     accuracy = [difference(setting.accuracy("test")) for setting in settings]
     return {
@@ -112,15 +119,15 @@ def _curve(
     }  # fmt: skip
 
 
-def _rival(one: Judgement, colours: Mapping[str, str], names: Mapping[str, str]) -> Figure:
-    assert one.rival is not None
-    recall, accuracy = difference(one.rival.recall), difference(one.rival.accuracy)
+def _rival(one: TaskComparison, colours: Mapping[str, str], names: Mapping[str, str]) -> Figure:
+    assert one.threshold is not None
+    recall, accuracy = difference(one.threshold.recall), difference(one.threshold.accuracy)
     return {
-        "type": "scatter", "mode": "markers", "name": escape(display(one.rival.method, names)),
+        "type": "scatter", "mode": "markers", "name": escape(display(one.threshold.method, names)),
         "marker": {"color": colours[one.baseline.method], "size": 12, "symbol": "x"},
         "x": [accuracy.mean], "y": [recall.mean],
         "error_x": _bars([accuracy], "#777"), "error_y": _bars([recall], "#777"),
-        "text": [f"<b>{escape(one.rival.method)}</b>, bias chosen on validation<br>mean of n={recall.n}"],
+        "text": [f"<b>{escape(one.threshold.method)}</b>, bias chosen on validation<br>mean of n={recall.n}"],
         "hovertemplate": "%{text}<br>recall %{y:.4f}, accuracy %{x:.4f}<extra></extra>",
     }  # fmt: skip
 
@@ -131,7 +138,7 @@ def _range(values: Sequence[float]) -> list[float]:
     return [float(low - room), float(min(high + room, 1.005))]
 
 
-def heat_maps(loss: str, settings: Sequence[Setting], split: str) -> Figure | None:
+def heat_maps(loss: str, settings: Sequence[Configuration], split: str) -> Figure | None:
     """Mean recall and mean accuracy over margin (across) and scale (up), side by side; None without such a grid."""
     grid = {
         (s.parameters["margin"], s.parameters["scale"]): s
@@ -163,7 +170,7 @@ def _heading(text: str, x: float) -> Figure:
     return {"text": text, "x": x, "y": 1.02, "xref": "paper", "yref": "paper", "yanchor": "bottom", "showarrow": False}
 
 
-def _at(grid: Mapping[Any, Setting], margin: float, scale: float, split: str, metric: str) -> float | None:
+def _at(grid: Mapping[Any, Configuration], margin: float, scale: float, split: str, metric: str) -> float | None:
     setting = grid.get((margin, scale))
     return None if setting is None else round(mean(getattr(setting, metric)(split)), 4)
 
@@ -177,7 +184,7 @@ def _heat(name: str, z: Sequence[Sequence[float | None]], x: Sequence[str], y: S
 
 
 def angle_variance(
-    of_loss: Mapping[str, Iterable[Setting]], colours: Mapping[str, str], names: Mapping[str, str]
+    of_loss: Mapping[str, Iterable[Configuration]], colours: Mapping[str, str], names: Mapping[str, str]
 ) -> Figure | None:
     """A class's variance of the angle to its own weight against margin: important class solid, others' mean dotted.
 

@@ -1,32 +1,44 @@
 """One case in plain words: which setting to use, what it gains and costs, and whether the evidence is enough."""
 
 import math
+from dataclasses import dataclass
 
-from camri_exp.reporting.selection import Judgement, Row
+from camri_exp.reporting.selection import MethodResult, TaskComparison
 from camri_exp.reporting.statistics import Difference, difference, seeds_needed
 
 MOST_SEEDS = 200  # beyond this the answer is that the difference does not matter
 
 
-def verdict(judged: Judgement) -> str:
+@dataclass(frozen=True)
+class TaskConclusion:
+    """What a report concludes on one task."""
+
+    sentence: str
+
+
+def conclude(comparison: TaskComparison) -> TaskConclusion:
+    return TaskConclusion(_sentence(comparison))
+
+
+def _sentence(judged: TaskComparison) -> str:
     """A line to act on. A difference counts as shown when its 95 % interval over paired seeds excludes zero."""
-    case, base = judged.case, judged.baseline
+    case, base = judged.task, judged.baseline
     where = f"{case.classes} of {case.data}"
     best = max((row for row in judged.methods if row.seeds), key=lambda row: row.selection_recall, default=None)
     if best is None:
         return f"For {where}: {_nothing_kept(judged)}"
     gain = difference(best.recall, base.recall)
     if not gain.shown or gain.mean <= 0:
-        return f"For {where}: {_not_shown(best, base, gain, judged.rival)}"
+        return f"For {where}: {_not_shown(best, base, gain, judged.threshold)}"
     words = (
         f"finds {points(gain)} {more(gain)} of it than {base.method} on {gain.n} seeds, "
         f"at {cost(difference(best.accuracy, base.accuracy))}"
     )
-    return f"For {where}: {_against_rival(best, words, judged.rival)}"
+    return f"For {where}: {_against_rival(best, words, judged.threshold)}"
 
 
-def name(row: Row) -> str:
-    return f"{row.method} ({row.setting})" if row.setting else row.method
+def name(row: MethodResult) -> str:
+    return f"{row.method} ({row.label})" if row.label else row.method
 
 
 def points(change: Difference) -> str:
@@ -46,19 +58,19 @@ def cost(change: Difference) -> str:
     return f"an accuracy {'higher' if change.mean >= 0 else 'lower'} by {points(change)}"
 
 
-def _nothing_kept(judged: Judgement) -> str:
+def _nothing_kept(judged: TaskComparison) -> str:
     tried = ", ".join(row.method for row in judged.methods)
     if not tried:
         return f"there is only {judged.baseline.method}; nothing to compare. Add runs of another loss."
     text = f"no setting of {tried} keeps the accuracy of {judged.baseline.method}; stay with it"
-    if judged.rival is not None:
-        gain = difference(judged.rival.recall, judged.baseline.recall)
+    if judged.threshold is not None:
+        gain = difference(judged.threshold.recall, judged.baseline.recall)
         if gain.shown and gain.mean > 0:
             text += f", and move its threshold, which gains {points(gain)}"
     return text + ". Or allow a loss: tolerance=0.005"
 
 
-def _not_shown(best: Row, base: Row, gain: Difference, rival: Row | None) -> str:
+def _not_shown(best: MethodResult, base: MethodResult, gain: Difference, rival: MethodResult | None) -> str:
     if not gain.known:
         text = f"the evidence is not enough: {name(best)} and {base.method} share {gain.n} seed{'s' * (gain.n != 1)}, "
         text += "which says nothing about chance; five seeds are a beginning"
@@ -84,7 +96,7 @@ def _seeds_to_go(change: Difference) -> str:
     return f"if it is real, {lacking} more seed{'s' * (lacking != 1)} would show it"
 
 
-def _against_rival(best: Row, words: str, rival: Row | None) -> str:
+def _against_rival(best: MethodResult, words: str, rival: MethodResult | None) -> str:
     use = f"use {name(best)}: it {words}."
     if rival is None:
         return f"{use} Threshold moving is not known: the baseline's predictions.npz is missing."

@@ -11,7 +11,7 @@ from camri_exp.reporting.collect import Run
 
 
 @dataclass(frozen=True)
-class Setting:
+class Configuration:
     """Runs by seed that differ by nothing else, as seen in one case; ``label`` tells it from its loss's others."""
 
     loss: str
@@ -27,7 +27,7 @@ class Setting:
         return {seed: run.accuracy(split) for seed, run in self.runs.items()}
 
 
-def settings_of(runs: Iterable[Run], important: tuple[int, ...]) -> list[Setting]:
+def configurations_of(runs: Iterable[Run], important: tuple[int, ...]) -> list[Configuration]:
     """The runs grouped by setting, losses and settings in order of their names."""
     groups: dict[tuple[str, str], dict[int, Run]] = defaultdict(dict)
     for run in runs:
@@ -36,14 +36,14 @@ def settings_of(runs: Iterable[Run], important: tuple[int, ...]) -> list[Setting
     for (loss, _), members in groups.items():
         of_loss[loss].append(members)
     settings = [
-        Setting(loss, label, next(iter(members.values())).parameters, members, important)
+        Configuration(loss, label, next(iter(members.values())).parameters, members, important)
         for loss, group in of_loss.items()
         for label, members in zip(_labels([next(iter(members.values())) for members in group]), group, strict=True)
     ]
     return sorted(settings, key=_place)
 
 
-def _place(setting: Setting) -> tuple[Any, ...]:
+def _place(setting: Configuration) -> tuple[Any, ...]:
     return setting.loss, [_natural(value) for value in setting.parameters.values()], setting.label
 
 

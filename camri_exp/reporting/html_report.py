@@ -8,9 +8,9 @@ from string import Template
 
 from camri_exp.reporting.charts import Figure
 from camri_exp.reporting.collect import Unfinished
-from camri_exp.reporting.conclusion import verdict
-from camri_exp.reporting.grouping import Setting, mean
-from camri_exp.reporting.selection import Judgement, Protocol
+from camri_exp.reporting.conclusion import conclude
+from camri_exp.reporting.grouping import Configuration, mean
+from camri_exp.reporting.selection import Protocol, TaskComparison
 from camri_exp.reporting.tables import caption, details, display, grid
 
 MOST_LISTED = 50
@@ -19,7 +19,7 @@ MOST_LISTED = 50
 def page(
     title: str,
     about: Sequence[str],
-    judged: Sequence[Judgement],
+    judged: Sequence[TaskComparison],
     charts: Sequence[Mapping[str, Figure]],
     unfinished: Sequence[Unfinished],
     protocol: Protocol,
@@ -27,7 +27,7 @@ def page(
 ) -> str:
     """The whole page; ``about`` are lines on where the numbers come from, ``charts`` those of each case."""
     body = [f"<h1>{escape(title)}</h1>", *(f'<p class="about">{escape(line)}</p>' for line in about)]
-    body += [f'<p class="verdict">{escape(verdict(one))}</p>' for one in judged]
+    body += [f'<p class="verdict">{escape(conclude(one).sentence)}</p>' for one in judged]
     body += _unfinished(unfinished)
     body += ["<h2>All cases</h2>", f"<p>{escape(caption(protocol))}</p>", _table(*grid(judged, names))]
     for place, (one, figures) in enumerate(zip(judged, charts, strict=True)):
@@ -36,22 +36,22 @@ def page(
     return _template().substitute(title=escape(title), plotly=_plotly(), body="\n".join(body))
 
 
-def _case(one: Judgement, drawn: Sequence[str], protocol: Protocol, names: Mapping[str, str]) -> list[str]:
-    case = one.case
+def _case(one: TaskComparison, drawn: Sequence[str], protocol: Protocol, names: Mapping[str, str]) -> list[str]:
+    case = one.task
     parts = [f"<h2>{escape(case.classes)} ({escape(case.data)}, {escape(case.model)})</h2>"]
     parts += [f'<p class="note">{escape(note)}</p>' for note in one.notes]
     parts.append(_table(*details(one, names)))
     return [*parts, *drawn, "<h3>All settings</h3>", _settings(one, protocol, names)]
 
 
-def _settings(one: Judgement, protocol: Protocol, names: Mapping[str, str]) -> str:
-    baseline = one.baseline.chosen
+def _settings(one: TaskComparison, protocol: Protocol, names: Mapping[str, str]) -> str:
+    baseline = one.baseline.configuration
     assert baseline is not None
     floor = mean(baseline.accuracy(protocol.split)) - protocol.tolerance
-    chosen = [row.chosen for row in one.rows]
+    chosen = [row.configuration for row in one.rows]
     header = ["method", "setting", "n", "validation recall", "validation accuracy", "test recall", "test accuracy"]
     rows, marks = [], []
-    for setting in one.settings:
+    for setting in one.configurations:
         values = [mean(get(split)) for split in ("val", "test") for get in (setting.recall, setting.accuracy)]
         rows.append(
             [display(setting.loss, names), setting.label, str(len(setting.runs)), *(f"{v:.4f}" for v in values)]
@@ -61,7 +61,7 @@ def _settings(one: Judgement, protocol: Protocol, names: Mapping[str, str]) -> s
     return legend + _table(header, rows, marks)
 
 
-def _mark(setting: Setting, chosen: Sequence[Setting | None], floor: float, split: str) -> str:
+def _mark(setting: Configuration, chosen: Sequence[Configuration | None], floor: float, split: str) -> str:
     if any(setting is one for one in chosen):
         return "chosen"
     return "below" if mean(setting.accuracy(split)) < floor - 1e-9 else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from camri_exp.errors import UserError, nearest
 from camri_exp.reporting.collect import Run
-from camri_exp.reporting.grouping import Setting, mean, settings_of
+from camri_exp.reporting.grouping import Configuration, configurations_of, mean
 from camri_exp.reporting.ranking import places
 from camri_exp.reporting.threshold_baseline import moved_threshold
 
@@ -38,7 +38,7 @@ class Protocol:
 
 
 @dataclass(frozen=True, order=True)
-class Case:
+class Task:
     data: str
     model: str
     important: tuple[int, ...]
@@ -46,15 +46,15 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodResult:
     """One method in one case, by seed, on the test split; empty where no setting keeps the baseline's accuracy."""
 
     method: str
-    setting: str
+    label: str
     recall: Mapping[int, float]
     accuracy: Mapping[int, float]
     selection_recall: float  # the mean that this row was chosen by
-    chosen: Setting | None = None
+    configuration: Configuration | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -62,49 +62,49 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class TaskComparison:
     """One case: a row a method, the baseline's and threshold moving's own, all settings, and what to know of them."""
 
-    case: Case
-    baseline: Row
-    rival: Row | None
-    methods: list[Row]
-    settings: list[Setting]
+    task: Task
+    baseline: MethodResult
+    threshold: MethodResult | None
+    methods: list[MethodResult]
+    configurations: list[Configuration]
     notes: list[str]
 
     @property
-    def rows(self) -> list[Row]:
-        return [self.baseline, *([self.rival] if self.rival else []), *self.methods]
+    def rows(self) -> list[MethodResult]:
+        return [self.baseline, *([self.threshold] if self.threshold else []), *self.methods]
 
 
-def judge(runs: Sequence[Run], protocol: Protocol) -> list[Judgement]:
+def compare_methods(runs: Sequence[Run], protocol: Protocol) -> list[TaskComparison]:
     """One judgement a case.
 
     Raises:
         UserError: no run of the baseline in one of the cases, or no image of the important class to judge by.
     """
-    return [_judge(case, [run for run in runs if _belongs(run, case)], protocol) for case in cases(runs)]
+    return [_judge(case, [run for run in runs if _belongs(run, case)], protocol) for case in tasks_of(runs)]
 
 
-def cases(runs: Iterable[Run]) -> list[Case]:
+def tasks_of(runs: Iterable[Run]) -> list[Task]:
     """Each data set, model and important class that runs were made for; class-free runs count only on their own."""
     places = defaultdict(list)
     for run in runs:
         places[run.data, run.model].append(run)
     found = {
-        Case(run.data, run.model, run.important, ", ".join(run.class_names[i] for i in run.important))
+        Task(run.data, run.model, run.important, ", ".join(run.class_names[i] for i in run.important))
         for group in places.values()
         for run in ([run for run in group if not run.class_free] or group)
     }
     return sorted(found)
 
 
-def _belongs(run: Run, case: Case) -> bool:
+def _belongs(run: Run, case: Task) -> bool:
     return (run.data, run.model) == (case.data, case.model) and (run.class_free or run.important == case.important)
 
 
-def _judge(case: Case, runs: list[Run], protocol: Protocol) -> Judgement:
-    settings = settings_of(runs, case.important)
+def _judge(case: Task, runs: list[Run], protocol: Protocol) -> TaskComparison:
+    settings = configurations_of(runs, case.important)
     _check_known(case, settings, protocol)
     own = [setting for setting in settings if setting.loss == protocol.baseline]
     if not own:
@@ -118,17 +118,17 @@ def _judge(case: Case, runs: list[Run], protocol: Protocol) -> Judgement:
     floor = mean(baseline.accuracy(protocol.split)) - protocol.tolerance
     others = dict.fromkeys(setting.loss for setting in settings if setting.loss != protocol.baseline)
     methods = {loss: [setting for setting in settings if setting.loss == loss] for loss in others}
-    return Judgement(
+    return TaskComparison(
         case,
         baseline=_row(protocol.baseline, baseline, protocol),
-        rival=_rival(baseline, protocol),
+        threshold=_rival(baseline, protocol),
         methods=[_row(loss, choose(group, floor, protocol.split), protocol) for loss, group in methods.items()],
-        settings=settings,
+        configurations=settings,
         notes=_notes(baseline, len(own), methods),
     )
 
 
-def _check_known(case: Case, settings: Iterable[Setting], protocol: Protocol) -> None:
+def _check_known(case: Task, settings: Iterable[Configuration], protocol: Protocol) -> None:
     for setting in settings:
         for split in dict.fromkeys((protocol.split, "test")):
             for seed, recall in setting.recall(split).items():
@@ -139,7 +139,7 @@ def _check_known(case: Case, settings: Iterable[Setting], protocol: Protocol) ->
                     )
 
 
-def choose(settings: Iterable[Setting], floor: float, split: str) -> Setting | None:
+def choose(settings: Iterable[Configuration], floor: float, split: str) -> Configuration | None:
     """The setting with the best mean recall among those whose mean accuracy is at least ``floor``.
 
     Of equals in recall, to nine digits, the most accurate one: small validation sets have many.
@@ -148,14 +148,14 @@ def choose(settings: Iterable[Setting], floor: float, split: str) -> Setting | N
     return max(keeping, key=lambda s: (round(mean(s.recall(split)), 9), mean(s.accuracy(split))), default=None)
 
 
-def _row(method: str, chosen: Setting | None, protocol: Protocol) -> Row:
+def _row(method: str, chosen: Configuration | None, protocol: Protocol) -> MethodResult:
     if chosen is None:
-        return Row(method, "", {}, {}, float("nan"))
+        return MethodResult(method, "", {}, {}, float("nan"))
     chosen_by = mean(chosen.recall(protocol.split))
-    return Row(method, chosen.label, chosen.recall("test"), chosen.accuracy("test"), chosen_by, chosen)
+    return MethodResult(method, chosen.label, chosen.recall("test"), chosen.accuracy("test"), chosen_by, chosen)
 
 
-def _rival(baseline: Setting, protocol: Protocol) -> Row | None:
+def _rival(baseline: Configuration, protocol: Protocol) -> MethodResult | None:
     """Threshold moving on the baseline's own runs, a bias a run; None where the runs left no predictions."""
     moved = {
         seed: result
@@ -164,7 +164,7 @@ def _rival(baseline: Setting, protocol: Protocol) -> Row | None:
     }
     if not moved:
         return None
-    return Row(
+    return MethodResult(
         f"{protocol.baseline} + threshold",
         "bias chosen a run",
         {seed: result.recall for seed, result in moved.items()},
@@ -173,7 +173,7 @@ def _rival(baseline: Setting, protocol: Protocol) -> Row | None:
     )
 
 
-def _notes(baseline: Setting, baselines: int, methods: Mapping[str, Sequence[Setting]]) -> list[str]:
+def _notes(baseline: Configuration, baselines: int, methods: Mapping[str, Sequence[Configuration]]) -> list[str]:
     notes = [places(list(baseline.runs.values()), baseline.important)]
     if baselines > 1:
         notes.append(
@@ -193,9 +193,9 @@ def _notes(baseline: Setting, baselines: int, methods: Mapping[str, Sequence[Set
     return notes
 
 
-def _count(some: Sequence[Setting], settings: Sequence[Setting]) -> str:
+def _count(some: Sequence[Configuration], settings: Sequence[Configuration]) -> str:
     return f"{len(some)} of {len(settings)} settings {'has' if len(some) == 1 else 'have'}"
 
 
-def _seeds(setting: Setting) -> str:
+def _seeds(setting: Configuration) -> str:
     return "seeds " + ", ".join(map(str, sorted(setting.runs)))

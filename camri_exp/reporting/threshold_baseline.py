@@ -12,14 +12,14 @@ RECALLS = np.linspace(0, 1, 201)
 
 
 @dataclass(frozen=True)
-class Moved:
+class MovedThreshold:
     bias: float
     selection_recall: float
     recall: float
     accuracy: float
 
 
-def moved_threshold(run: Run, important: Sequence[int], split: str, tolerance: float = 0.0) -> Moved | None:
+def moved_threshold(run: Run, important: Sequence[int], split: str, tolerance: float = 0.0) -> MovedThreshold | None:
     """The bias with the largest recall on ``split`` that keeps the run's own accuracy there, and its test metrics."""
     arrays = run.predictions(f"{split}_scores", f"{split}_target", "test_scores", "test_target")
     if arrays is None:
@@ -27,7 +27,7 @@ def moved_threshold(run: Run, important: Sequence[int], split: str, tolerance: f
     unmoved = threshold.at(arrays[0], arrays[1], important, 0.0)
     chosen = threshold.keeping(threshold.curve(arrays[0], arrays[1], important), unmoved.accuracy - tolerance)
     test = threshold.at(arrays[2], arrays[3], important, chosen.bias)
-    return Moved(chosen.bias, chosen.recall, test.recall, test.accuracy)
+    return MovedThreshold(chosen.bias, chosen.recall, test.recall, test.accuracy)
 
 
 def mean_curve(runs: Sequence[Run], important: Sequence[int]) -> tuple[list[float], list[float]] | None:

@@ -9,9 +9,9 @@ from camri_exp.figures import style
 from camri_exp.reporting import tables
 from camri_exp.reporting.charts import Figure, charts
 from camri_exp.reporting.collect import Collection, collect
-from camri_exp.reporting.conclusion import verdict
+from camri_exp.reporting.conclusion import conclude
 from camri_exp.reporting.html_report import page
-from camri_exp.reporting.selection import Judgement, Protocol, judge
+from camri_exp.reporting.selection import Protocol, TaskComparison, compare_methods
 from camri_exp.reporting.static_charts import still
 
 LONGEST = 60  # letters of the classes' names in a file's
@@ -23,15 +23,20 @@ def write(
     """Write ``table.{md,csv,tex}``, ``figures/*.png`` and ``report.html`` into ``output``; returns what to print."""
     rules = Protocol(baseline, tolerance, protocol)
     collection = collect(sweeps)
-    judged = judge(collection.runs, rules)
-    verdicts = [verdict(one) for one in judged]
+    judged = compare_methods(collection.runs, rules)
+    verdicts = [conclude(one).sentence for one in judged]
     drawn = [charts(one, rules, names) for one in judged]
     title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"
     files = {
         "table.md": "\n".join(
-            [*about(collection), "", tables.markdown(judged, rules, names), *(tables.plain(v) + "\n" for v in verdicts)]
+            [
+                *about(collection),
+                "",
+                tables.markdown(judged, rules, names),
+                *(tables.escape_markdown(v) + "\n" for v in verdicts),
+            ]
         ),
-        "table.csv": tables.comma_separated(judged),
+        "table.csv": tables.as_csv(judged),
         "table.tex": tables.latex(judged, rules, names),
         "report.html": page(title, about(collection), judged, drawn, collection.unfinished, rules, names),
     }
@@ -45,14 +50,14 @@ def write(
     return _printed(judged, rules, names, collection, output)
 
 
-def _write_stills(folder: Path, judged: Sequence[Judgement], drawn: Sequence[Mapping[str, Figure]]) -> None:
+def _write_stills(folder: Path, judged: Sequence[TaskComparison], drawn: Sequence[Mapping[str, Figure]]) -> None:
     """The charts of each case as ``<number>_<classes>_<chart>.png``."""
     folder.mkdir(exist_ok=True)
     for earlier in folder.glob("[0-9]*_*.png"):  # of a report whose cases were others
         earlier.unlink()
     for place, (one, figures) in enumerate(zip(judged, drawn, strict=True), start=1):
         for name, figure in figures.items():
-            file = re.sub(r"\W+", "_", f"{place}_{one.case.classes[:LONGEST]}_{name}")
+            file = re.sub(r"\W+", "_", f"{place}_{one.task.classes[:LONGEST]}_{name}")
             style.save(still(figure), folder / f"{file}.png")
 
 
@@ -67,11 +72,11 @@ def about(collection: Collection) -> list[str]:
 
 
 def _printed(
-    judged: Sequence[Judgement], rules: Protocol, names: Mapping[str, str], collection: Collection, output: Path
+    judged: Sequence[TaskComparison], rules: Protocol, names: Mapping[str, str], collection: Collection, output: Path
 ) -> str:
     header, rows = tables.grid(judged, names)
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [" ".join(about(collection)), "", tables.caption(rules), ""]
     lines += ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [header, *rows]]
     lines += ["", *(f"note: {note}" for one in judged for note in one.notes), f"report: {output / 'report.html'}"]
-    return "\n".join([*lines, *map(verdict, judged)])
+    return "\n".join([*lines, *(conclude(one).sentence for one in judged)])

@@ -15,10 +15,10 @@ from camri_exp.cli import CONFIGS
 from camri_exp.metrics.angles import by_side
 from camri_exp.reporting import tables
 from camri_exp.reporting.collect import Run, collect
-from camri_exp.reporting.conclusion import verdict
-from camri_exp.reporting.grouping import Setting
+from camri_exp.reporting.conclusion import conclude
+from camri_exp.reporting.grouping import Configuration
 from camri_exp.reporting.ranking import mean_recalls
-from camri_exp.reporting.selection import Judgement, Protocol, Row, judge
+from camri_exp.reporting.selection import MethodResult, Protocol, TaskComparison, compare_methods
 from camri_exp.reporting.statistics import difference
 from reproduction.keep import FIGURES
 
@@ -49,13 +49,13 @@ def section(folder: Path, names: Mapping[str, str]) -> str:
     """One study: where it comes from, the paper's layout, each class in detail, figures, and the reading."""
     about = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     runs = collect([folder]).runs
-    judged = judge(runs, Protocol())
-    places = {one.case: place for place, one in enumerate(judged, start=1)}
+    judged = compare_methods(runs, Protocol())
+    places = {one.task: place for place, one in enumerate(judged, start=1)}
     dataset, _, budget = about["study"].partition("_")
     apart = folder.with_name(f"{folder.name}_ranking")
     ranked = collect([apart]).runs if apart.is_dir() else [run for run in runs if run.loss == "ce"]
-    ranks = {one.case.important: rank_of(one, ranked) for one in judged}
-    judged = sorted(judged, key=lambda one: (ranks[one.case.important] == "median", ranks[one.case.important]))
+    ranks = {one.task.important: rank_of(one, ranked) for one in judged}
+    judged = sorted(judged, key=lambda one: (ranks[one.task.important] == "median", ranks[one.task.important]))
     reading = folder / "reading.md"
     parts = [
         f"## {about['study']}: {runs_of(about)}",
@@ -66,7 +66,7 @@ def section(folder: Path, names: Mapping[str, str]) -> str:
         *([chosen_by(judged, ranked, apart.name)] if apart.is_dir() else []),
         "### In the paper's layout",
         beside_paper(judged, ranks, dataset, names),
-        *(detail(one, ranks[one.case.important], names) + figures(folder, places[one.case]) for one in judged),
+        *(detail(one, ranks[one.task.important], names) + figures(folder, places[one.task]) for one in judged),
         "### Each method with its own threshold moved",
         with_thresholds(judged, names),
         "### Had the settings been chosen on the test split, as in the paper",
@@ -82,33 +82,35 @@ def runs_of(about: Mapping[str, Any]) -> str:
     return f"{about['runs']} of {about['planned']} runs, {missing} still to be made"
 
 
-def rank_of(one: Judgement, ranked: Sequence[Run]) -> str:
+def rank_of(one: TaskComparison, ranked: Sequence[Run]) -> str:
     """``worst1``, ``worst2``, …: the place of the case's class by the test recall of ``ranked``; or ``median``."""
     order = np.argsort(mean_recalls(ranked, "test"), kind="stable").tolist()
-    place = order.index(one.case.important[0])
+    place = order.index(one.task.important[0])
     return "median" if place == len(order) // 2 else f"worst{place + 1}"
 
 
-def agreement(one: Judgement) -> str:
+def agreement(one: TaskComparison) -> str:
     """Are the classes that the baseline finds least often on validation those that it finds least often on test?"""
-    assert one.baseline.chosen is not None
-    runs = list(one.baseline.chosen.runs.values())
+    assert one.baseline.configuration is not None
+    runs = list(one.baseline.configuration.runs.values())
     val, test = (mean_recalls(runs, split) for split in ("val", "test"))
-    worst = [f"{tables.plain(runs[0].class_names[k])} ({test[k]:.4f})" for k in np.argsort(test, kind="stable")[:3]]
+    worst = [
+        f"{tables.escape_markdown(runs[0].class_names[k])} ({test[k]:.4f})" for k in np.argsort(test, kind="stable")[:3]
+    ]
     return (
         f"Classes by {one.baseline.method}'s recall, validation against test: rank correlation "
         f"{spearmanr(val, test).statistic:.2f} over {len(val)} classes. Worst on test: {', '.join(worst)}."
     )
 
 
-def chosen_by(judged: Sequence[Judgement], ranked: Sequence[Run], name: str) -> str:
+def chosen_by(judged: Sequence[TaskComparison], ranked: Sequence[Run], name: str) -> str:
     """Where the classes come from, and how far the runs that chose them differ from those that judge."""
     told = []
     for one in judged:
-        assert one.baseline.chosen is not None
-        judging = list(one.baseline.chosen.runs.values())
-        ours, theirs = (np.mean([run.recall("test", one.case.important) for run in of]) for of in (judging, ranked))
-        told.append(f"{tables.plain(one.case.classes)} {theirs:.4f} ({ours:.4f} with the seeds that judge)")
+        assert one.baseline.configuration is not None
+        judging = list(one.baseline.configuration.runs.values())
+        ours, theirs = (np.mean([run.recall("test", one.task.important) for run in of]) for of in (judging, ranked))
+        told.append(f"{tables.escape_markdown(one.task.classes)} {theirs:.4f} ({ours:.4f} with the seeds that judge)")
     seeds = ", ".join(str(run.seed) for run in sorted(ranked, key=lambda run: run.seed))
     return (
         f"The classes were ranked on test, as in the paper, by cross-entropy of other seeds ({seeds}; "
@@ -118,7 +120,7 @@ def chosen_by(judged: Sequence[Judgement], ranked: Sequence[Run], name: str) -> 
 
 
 def beside_paper(
-    judged: Sequence[Judgement], ranks: Mapping[tuple[int, ...], str], dataset: str, names: Mapping[str, str]
+    judged: Sequence[TaskComparison], ranks: Mapping[tuple[int, ...], str], dataset: str, names: Mapping[str, str]
 ) -> str:
     """Recall (accuracy), ours and, where the paper has the data set, its printed numbers for the class of that rank."""
     with open(HERE / "paper.csv", encoding="utf-8") as file:
@@ -128,7 +130,7 @@ def beside_paper(
             if line["study"] == dataset
         }
     header, rows = tables.grid(judged, names)
-    columns = [ranks[one.case.important] for one in judged]
+    columns = [ranks[one.task.important] for one in judged]
     head = [""]
     for title, rank in zip(header[1:], columns, strict=True):
         head += [f"{rank}: {title.partition(': ')[2]}", *([f"paper, {rank}"] if printed else [])]
@@ -142,15 +144,15 @@ def beside_paper(
     return "\n".join(tables.markdown_table(head, body))
 
 
-def detail(one: Judgement, rank: str, names: Mapping[str, str]) -> str:
-    lines = [f"### {rank}: {tables.plain(one.case.classes)}", ""]
+def detail(one: TaskComparison, rank: str, names: Mapping[str, str]) -> str:
+    lines = [f"### {rank}: {tables.escape_markdown(one.task.classes)}", ""]
     lines += tables.markdown_table(*tables.details(one, names))
     lines += [
         "",
-        tables.plain(verdict(one)),
+        tables.escape_markdown(conclude(one).sentence),
         "",
         mechanism(one, names),
-        *(f"- {tables.plain(note)}" for note in one.notes),
+        *(f"- {tables.escape_markdown(note)}" for note in one.notes),
     ]
     return "\n".join(lines)
 
@@ -163,10 +165,10 @@ def figures(folder: Path, place: int) -> str:
     )
 
 
-def mechanism(one: Judgement, names: Mapping[str, str]) -> str:
+def mechanism(one: TaskComparison, names: Mapping[str, str]) -> str:
     """Is the paper's mechanism there: does CAMRI make the important class's angles vary less, beside L2-softmax?"""
-    rows, important = [], one.case.important
-    for setting in one.settings:
+    rows, important = [], one.task.important
+    for setting in one.configurations:
         angles = [run.angles for run in setting.runs.values() if run.angles is not None]
         if angles:
             sides = [[*by_side(run["mean"], important), *by_side(run["variance"], important)] for run in angles]
@@ -177,25 +179,25 @@ def mechanism(one: Judgement, names: Mapping[str, str]) -> str:
     header = ["method", "setting", "mean angle", "others' mean angle", "variance", "others' variance"]
     text = (
         "Angle between features and their own class's weight on test, in radians: "
-        f"{tables.plain(one.case.classes)}, and the mean of the other classes."
+        f"{tables.escape_markdown(one.task.classes)}, and the mean of the other classes."
     )
     return "\n".join([text, "", *tables.markdown_table(header, rows), ""])
 
 
-def _on_test(runs: Sequence[Run], judged: Sequence[Judgement]) -> list[Judgement]:
-    found = {one.case: one for one in judge(runs, Protocol(name="paper"))}
-    return [found[one.case] for one in judged]
+def _on_test(runs: Sequence[Run], judged: Sequence[TaskComparison]) -> list[TaskComparison]:
+    found = {one.task: one for one in compare_methods(runs, Protocol(name="paper"))}
+    return [found[one.task] for one in judged]
 
 
-def with_thresholds(judged: Sequence[Judgement], names: Mapping[str, str]) -> str:
+def with_thresholds(judged: Sequence[TaskComparison], names: Mapping[str, str]) -> str:
     """Recall (accuracy) of each chosen setting as it is, and with the threshold of each of its runs moved."""
     rows = []
     for one in judged:
         for row in (one.baseline, *one.methods):
-            if row.chosen is not None:
-                moved = _moved(row, row.chosen, one.case.classes)
+            if row.configuration is not None:
+                moved = _moved(row, row.configuration, one.task.classes)
                 method = tables.display(row.method, names)
-                rows.append([one.case.classes, method, row.setting, tables.cell(row), tables.cell(moved)])
+                rows.append([one.task.classes, method, row.label, tables.cell(row), tables.cell(moved)])
     text = (
         "A bias for each run, with the best validation recall that keeps the run's own validation accuracy. A margin "
         "earns its keep where it beats L2-softmax, which is CAMRI without it, with the threshold moved."
@@ -204,7 +206,7 @@ def with_thresholds(judged: Sequence[Judgement], names: Mapping[str, str]) -> st
     return "\n".join([text, "", *table])
 
 
-def _moved(row: Row, chosen: Setting, name: str) -> Row:
+def _moved(row: MethodResult, chosen: Configuration, name: str) -> MethodResult:
     """The row as it is once the threshold of each of its runs is moved for the class ``name``."""
     found = {
         seed: json.loads((run.folder / "moved.json").read_text(encoding="utf-8"))[name]
@@ -214,20 +216,20 @@ def _moved(row: Row, chosen: Setting, name: str) -> Row:
     return replace(row, recall=recall, accuracy=accuracy)
 
 
-def optimism(honest: Sequence[Judgement], on_test: Sequence[Judgement], names: Mapping[str, str]) -> str:
+def optimism(honest: Sequence[TaskComparison], on_test: Sequence[TaskComparison], names: Mapping[str, str]) -> str:
     """What each loss's gain in recall would have been said to be."""
     rows = []
     for one, other in zip(honest, on_test, strict=True):
         claimed = {row.method: row for row in other.methods}
         for row in one.methods:
             chosen, best = _gain(row, one), _gain(claimed[row.method], other)
-            rows.append([one.case.classes, tables.display(row.method, names), chosen, best])
+            rows.append([one.task.classes, tables.display(row.method, names), chosen, best])
     return "\n".join(
         tables.markdown_table(["class", "method", "gain, chosen on validation", "gain, chosen on test"], rows)
     )
 
 
-def _gain(row: Row, judged: Judgement) -> str:
+def _gain(row: MethodResult, judged: TaskComparison) -> str:
     if not row.seeds:
         return tables.NOTHING
-    return f"{difference(row.recall, judged.baseline.recall).mean:+.4f} ({row.setting})"
+    return f"{difference(row.recall, judged.baseline.recall).mean:+.4f} ({row.label})"

@@ -8,7 +8,7 @@ import pytest
 
 from camri_exp.errors import UserError
 from camri_exp.reporting.collect import collect
-from camri_exp.reporting.grouping import settings_of
+from camri_exp.reporting.grouping import configurations_of
 from tests.helpers.generated_runs import CLASSES, write_run, write_sweep
 
 
@@ -16,7 +16,7 @@ def test_runs_that_differ_by_seed_alone_are_one_setting(tmp_path: Path) -> None:
     runs = collect([write_sweep(tmp_path, range(4))]).runs
 
     assert len(runs) == 20
-    settings = settings_of(runs, (0,))
+    settings = configurations_of(runs, (0,))
     assert [(s.loss, s.label) for s in settings] == [
         ("camri", "margin=0.1, scale=8"),
         ("camri", "margin=0.1, scale=16"),

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from camri_exp.reporting.conclusion import verdict
-from camri_exp.reporting.selection import Case, Judgement, Row
+from camri_exp.reporting.conclusion import conclude
+from camri_exp.reporting.selection import MethodResult, Task, TaskComparison
 
 
-def row(method: str, recalls: Sequence[float], accuracy: float = 0.9, setting: str = "") -> Row:
+def row(method: str, recalls: Sequence[float], accuracy: float = 0.9, setting: str = "") -> MethodResult:
     seeds: Mapping[int, float] = dict(enumerate(recalls))
     accuracies = {seed: accuracy + 0.001 * (seed % 2) for seed in seeds}
     mean = sum(recalls) / len(recalls) if recalls else float("nan")
-    return Row(method, setting, seeds, accuracies, mean)
+    return MethodResult(method, setting, seeds, accuracies, mean)
 
 
 CE = row("ce", [0.60, 0.61, 0.59, 0.60])
@@ -21,8 +21,8 @@ SMALL = row("camri", [0.70, 0.58, 0.66, 0.55])
 NOT_KEPT = row("arcface", [])
 
 
-def said(methods: list[Row], rival: Row | None = None, baseline: Row = CE) -> str:
-    return verdict(Judgement(Case("toy", "cnn", (0,), "Stop"), baseline, rival, methods, [], []))
+def said(methods: list[MethodResult], rival: MethodResult | None = None, baseline: MethodResult = CE) -> str:
+    return conclude(TaskComparison(Task("toy", "cnn", (0,), "Stop"), baseline, rival, methods, [], [])).sentence
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def said(methods: list[Row], rival: Row | None = None, baseline: Row = CE) -> st
         ([], None, ["there is only ce"]),
     ],
 )  # fmt: skip
-def test_conclusion_fits_the_numbers(methods: list[Row], rival: Row | None, words: list[str]) -> None:
+def test_conclusion_fits_the_numbers(methods: list[MethodResult], rival: MethodResult | None, words: list[str]) -> None:
     text = said(methods, rival)
 
     assert text.startswith("For Stop of toy: ")
@@ -56,8 +56,8 @@ def test_conclusion_fits_the_numbers(methods: list[Row], rival: Row | None, word
 
 def test_method_is_chosen_by_the_selection_split() -> None:
     """The better one on test is not the one that validation had chosen."""
-    lucky = Row("lucky", "", {0: 0.9, 1: 0.91}, {0: 0.9, 1: 0.9}, selection_recall=0.1)
-    sound = Row("sound", "", {0: 0.7, 1: 0.71}, {0: 0.9, 1: 0.9}, selection_recall=0.8)
+    lucky = MethodResult("lucky", "", {0: 0.9, 1: 0.91}, {0: 0.9, 1: 0.9}, selection_recall=0.1)
+    sound = MethodResult("sound", "", {0: 0.7, 1: 0.71}, {0: 0.9, 1: 0.9}, selection_recall=0.8)
 
     assert "sound" in said([lucky, sound])
     assert "lucky" not in said([lucky, sound])

@@ -29,7 +29,7 @@ def resolved(baseline: Path | None, important: Any, data: str = "toy", loss: str
     cfg = OmegaConf.create(
         {
             "important_class": important,
-            "baseline": None if baseline is None else str(baseline),
+            "ranking_sweep": None if baseline is None else str(baseline),
             "data": {"name": data},
             "sweep": {"ranked_by": loss, "ranked_on": split},
         }
@@ -76,5 +76,5 @@ def test_baseline_that_cannot_rank_is_said(baseline: Path, arguments: dict[str, 
 
 
 def test_rank_without_baseline_is_said() -> None:
-    with pytest.raises(UserError, match="baseline=DIR"):
+    with pytest.raises(UserError, match="ranking_sweep=DIR"):
         resolved(None, "worst1")

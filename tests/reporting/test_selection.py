@@ -10,12 +10,12 @@ import pytest
 
 from camri_exp.errors import UserError
 from camri_exp.reporting.collect import collect
-from camri_exp.reporting.selection import Judgement, Protocol, judge
+from camri_exp.reporting.selection import Protocol, TaskComparison, compare_methods
 from tests.helpers.generated_runs import CLASSES, write_run, write_sweep
 
 
-def judged(folder: Path, **rules: Any) -> list[Judgement]:
-    return judge(collect([folder]).runs, Protocol(**rules))
+def judged(folder: Path, **rules: Any) -> list[TaskComparison]:
+    return compare_methods(collect([folder]).runs, Protocol(**rules))
 
 
 def random_sweep(folder: Path, seed: int) -> None:
@@ -69,12 +69,12 @@ def test_protocol_is_the_plain_one(tmp_path: Path, seed: int, rules: dict[str, A
 
     cases = judged(tmp_path, **rules)
 
-    assert [one.case.important for one in cases] == [(0,), (2,)]
+    assert [one.task.important for one in cases] == [(0,), (2,)]
     for one in cases:
         assert [row.method for row in one.methods] == ["arcface", "camri", "wce"]
         for row in one.methods:
             mine = {s: (row.recall[s], row.accuracy[s]) for s in row.seeds}
-            assert mine == expected[one.case.important[0], row.method]
+            assert mine == expected[one.task.important[0], row.method]
 
 
 def test_of_equal_recalls_the_more_accurate_setting_counts(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_of_equal_recalls_the_more_accurate_setting_counts(tmp_path: Path) -> No
         run = write_run(tmp_path / str(margin), "camri", 0, parameters={"margin": margin})
         set_numbers(run, {"val": (accuracy, [0.7] * 3)})
 
-    assert judged(tmp_path)[0].methods[0].setting == "margin=2"
+    assert judged(tmp_path)[0].methods[0].label == "margin=2"
 
 
 def test_selection_is_on_validation_and_the_report_on_test(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_threshold_moving_is_the_best_of_all_biases(tmp_path: Path) -> None:
     write_sweep(tmp_path, range(2))
     one = judged(tmp_path)[0]
 
-    assert one.rival is not None
+    assert one.threshold is not None
     for seed in range(2):
         arrays = np.load(tmp_path / f"ce+{seed}" / "predictions.npz")
 
@@ -114,7 +114,7 @@ def test_threshold_moving_is_the_best_of_all_biases(tmp_path: Path) -> None:
         keeping = [b for b in np.linspace(-10, 10, 4001) if at(b, "val")[1] >= at(0, "val")[1] - 1e-9]
         best = max(keeping, key=lambda b: at(b, "val")[0])
         same = [b for b in keeping if at(b, "val") == at(best, "val")]
-        assert (one.rival.recall[seed], one.rival.accuracy[seed]) in {at(b, "test") for b in same}
+        assert (one.threshold.recall[seed], one.threshold.accuracy[seed]) in {at(b, "test") for b in same}
 
 
 def test_important_classes_together_are_a_case_of_their_own(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_important_classes_together_are_a_case_of_their_own(tmp_path: Path) -> N
     one = judged(tmp_path)[0]
 
     recall = json.loads((tmp_path / "ce" / "result.json").read_text())["test"]["recall"]
-    assert one.case.important == (0, 2)
+    assert one.task.important == (0, 2)
     assert one.baseline.recall[0] == pytest.approx((recall[CLASSES[0]] + recall[CLASSES[2]]) / 2)
 
 
@@ -154,7 +154,7 @@ def test_several_settings_of_the_baseline(tmp_path: Path) -> None:
         write_run(tmp_path / str(smoothing), "ce", 0, class_free=True, noise=noise, parameters={"s": smoothing})
     one = judged(tmp_path)[0]
 
-    assert one.baseline.setting == "s=0.1"
+    assert one.baseline.label == "s=0.1"
     assert "ce has 2 settings" in " ".join(one.notes)
 
 
@@ -179,4 +179,4 @@ def test_what_else_differs_tells_settings_apart(tmp_path: Path) -> None:
     for lr in ("0.1", "0.01"):
         write_run(tmp_path / lr, "ce", 0, class_free=True, overrides=[f"optimizer.lr={lr}", "data=digits"])
 
-    assert [setting.label for setting in judged(tmp_path)[0].settings] == ["optimizer.lr=0.01", "optimizer.lr=0.1"]
+    assert [setting.label for setting in judged(tmp_path)[0].configurations] == ["optimizer.lr=0.01", "optimizer.lr=0.1"]

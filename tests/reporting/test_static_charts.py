@@ -10,7 +10,7 @@ from camri_exp.figures import style
 from camri_exp.reporting.charts import Figure as Chart
 from camri_exp.reporting.charts import charts
 from camri_exp.reporting.collect import collect
-from camri_exp.reporting.selection import Protocol, judge
+from camri_exp.reporting.selection import Protocol, compare_methods
 from camri_exp.reporting.static_charts import still
 from tests.helpers.generated_runs import CLASSES, write_run, write_sweep
 
@@ -20,7 +20,7 @@ def drawn(tmp_path: Path) -> dict[str, Chart]:
     """Of the class whose name is a trap; one cell of the grid of margins and scales is missing."""
     write_sweep(tmp_path, important=(1,))
     write_run(tmp_path / "more", "camri", 0, important=(1,), parameters={"margin": 0.4, "scale": 8}, angles=True)
-    return charts(judge(collect([tmp_path]).runs, Protocol())[0], Protocol(), {"camri": "CAMRI $x$"})
+    return charts(compare_methods(collect([tmp_path]).runs, Protocol())[0], Protocol(), {"camri": "CAMRI $x$"})
 
 
 def legend(figure: Figure) -> list[str]:
@@ -73,7 +73,7 @@ def test_angles_without_a_margin_are_where_the_lines_begin(tmp_path: Path) -> No
     write_sweep(tmp_path)
     write_run(tmp_path / "none", "l2_softmax", 0, parameters={"scale": 16}, angles=True)
     write_run(tmp_path / "other", "ldam", 0, parameters={"max_margin": 0.5, "scale": 16}, angles=True)
-    traces = charts(judge(collect([tmp_path]).runs, Protocol())[0], Protocol(), {})["angle_variance"]["data"]
+    traces = charts(compare_methods(collect([tmp_path]).runs, Protocol())[0], Protocol(), {})["angle_variance"]["data"]
 
     assert [trace["x"] for trace in traces if trace["name"].startswith("l2_softmax")] == [[0], [0]]
     assert not [trace for trace in traces if trace["name"].startswith("ldam")]

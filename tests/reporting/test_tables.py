@@ -11,7 +11,7 @@ import pytest
 
 from camri_exp.reporting import tables
 from camri_exp.reporting.collect import collect
-from camri_exp.reporting.selection import Judgement, Protocol, judge
+from camri_exp.reporting.selection import Protocol, TaskComparison, compare_methods
 from camri_exp.reporting.statistics import difference
 from tests.helpers.generated_runs import CLASSES, write_run, write_sweep
 
@@ -19,15 +19,15 @@ NAMES = {"camri": "CAMRI", "ce": "CE"}
 
 
 @pytest.fixture
-def judged(tmp_path: Path) -> list[Judgement]:
+def judged(tmp_path: Path) -> list[TaskComparison]:
     write_sweep(tmp_path, important=(1,))
     for seed in range(3):
         write_run(tmp_path / f"bad{seed}", "bad_loss", seed, class_free=True, noise=3)  # keeps no accuracy
         write_run(tmp_path / f"other{seed}", "camri", seed, important=(2,), shift=0.5, parameters={"margin": 0.1})
-    return judge(collect([tmp_path]).runs, Protocol())
+    return compare_methods(collect([tmp_path]).runs, Protocol())
 
 
-def test_grid_is_the_papers(judged: list[Judgement]) -> None:
+def test_grid_is_the_papers(judged: list[TaskComparison]) -> None:
     header, rows = tables.grid(judged, NAMES)
 
     assert header == ["", f"toy: {CLASSES[1]}", f"toy: {CLASSES[2]}"]
@@ -42,8 +42,8 @@ def test_fractions() -> None:
     assert [tables.fraction(value) for value in (0.79193, 1.0, 0.0)] == [".7919", "1.0000", ".0000"]
 
 
-def test_csv_has_every_number_in_full(judged: list[Judgement]) -> None:
-    lines = list(csv.DictReader(io.StringIO(tables.comma_separated(judged))))
+def test_csv_has_every_number_in_full(judged: list[TaskComparison]) -> None:
+    lines = list(csv.DictReader(io.StringIO(tables.as_csv(judged))))
 
     assert [line["method"] for line in lines[:4]] == ["ce", "ce + threshold", "bad_loss", "camri"]
     assert {line["class"] for line in lines} == {CLASSES[1], CLASSES[2]}
@@ -62,7 +62,7 @@ def cells(line: str) -> list[str]:
     return re.split(r"(?<!\\)\|", line.strip())[1:-1]
 
 
-def test_markdown_tables_have_equal_rows_and_no_html(judged: list[Judgement]) -> None:
+def test_markdown_tables_have_equal_rows_and_no_html(judged: list[TaskComparison]) -> None:
     text = tables.markdown(judged, Protocol(), NAMES)
 
     assert "<" not in text.replace("&lt;", "")
@@ -72,7 +72,7 @@ def test_markdown_tables_have_equal_rows_and_no_html(judged: list[Judgement]) ->
         assert len({len(cells(line)) for line in block}) == 1
 
 
-def test_latex_escapes_every_letter_and_closes_what_it_opens(judged: list[Judgement]) -> None:
+def test_latex_escapes_every_letter_and_closes_what_it_opens(judged: list[TaskComparison]) -> None:
     text = tables.latex(judged, Protocol(), NAMES)
 
     assert r"a\textbar{}b \& c\_d" in text

@@ -18,8 +18,8 @@ from scipy.stats import spearmanr
 from camri_exp.metrics import threshold
 from camri_exp.reporting import tables
 from camri_exp.reporting.collect import collect
-from camri_exp.reporting.conclusion import verdict
-from camri_exp.reporting.selection import Protocol, judge
+from camri_exp.reporting.conclusion import conclude
+from camri_exp.reporting.selection import Protocol, compare_methods
 from tests.helpers.generated_runs import write_run, write_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,9 +52,9 @@ def test_threshold_moving_cannot_tell_trimmed_scores_from_whole_ones(seed: int, 
 
 
 def test_what_is_kept_gives_the_same_tables_as_the_sweep(kept: Path, tmp_path: Path) -> None:
-    whole, small = (judge(collect([folder]).runs, Protocol()) for folder in (tmp_path / "sweep", kept))
-    assert tables.comma_separated(small) == tables.comma_separated(whole)
-    assert any(one.rival is not None for one in small)
+    whole, small = (compare_methods(collect([folder]).runs, Protocol()) for folder in (tmp_path / "sweep", kept))
+    assert tables.as_csv(small) == tables.as_csv(whole)
+    assert any(one.threshold is not None for one in small)
 
 
 def test_what_is_kept_of_a_part_serves_the_classes_still_to_be_asked_for(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_run_that_the_study_no_longer_has_is_kept_no_more(kept: Path, tmp_path
 
 def test_the_page_shows_the_tables_beside_the_papers_numbers(kept: Path) -> None:
     text = page.text(kept.parent)
-    judged = judge(collect([kept]).runs, Protocol())
+    judged = compare_methods(collect([kept]).runs, Protocol())
     for one in judged:
         for line in tables.markdown_table(*tables.details(one, {"camri": "CAMRI", "ce": "CE"})):
             assert line in text
@@ -119,11 +119,11 @@ def test_the_page_says_how_tightly_features_gather(kept: Path) -> None:
 
 
 def test_the_page_moves_the_threshold_of_every_method(kept: Path, tmp_path: Path) -> None:
-    (judged, _) = judge(collect([tmp_path / "sweep"]).runs, Protocol())
+    (judged, _) = compare_methods(collect([tmp_path / "sweep"]).runs, Protocol())
     for row, name in ((judged.baseline, "CE"), (judged.methods[0], "CAMRI")):
-        assert row.chosen is not None
+        assert row.configuration is not None
         moved = []
-        for run in row.chosen.runs.values():
+        for run in row.configuration.runs.values():
             arrays = np.load(run.folder / "predictions.npz")
             val, test = ((arrays[f"{split}_scores"], arrays[f"{split}_target"]) for split in ("val", "test"))
             own = threshold.at(*val, [0], 0.0).accuracy
@@ -196,16 +196,16 @@ def test_mistakes_are_one_line(arguments: list[str], message: str, tmp_path: Pat
 
 
 def test_the_page_says_whether_validation_ranks_the_classes_as_test_does(kept: Path) -> None:
-    (judged, *_) = judge(collect([kept]).runs, Protocol())
+    (judged, *_) = compare_methods(collect([kept]).runs, Protocol())
     said = page.agreement(judged)
-    assert judged.baseline.chosen is not None
-    runs = list(judged.baseline.chosen.runs.values())
+    assert judged.baseline.configuration is not None
+    runs = list(judged.baseline.configuration.runs.values())
     val, test = (
         np.mean([list(run.metrics[split]["recall"].values()) for run in runs], axis=0) for split in ("val", "test")
     )
     assert f"rank correlation {spearmanr(val, test).statistic:.2f} over {len(val)} classes" in said
     names = list(runs[0].metrics["test"]["recall"])
-    assert f"Worst on test: {tables.plain(names[int(test.argmin())])} ({test.min():.4f})" in said
+    assert f"Worst on test: {tables.escape_markdown(names[int(test.argmin())])} ({test.min():.4f})" in said
     assert said in page.text(kept.parent)
 
 
@@ -218,7 +218,7 @@ def test_the_results_page_is_what_the_kept_runs_say() -> None:
 def test_the_readme_quotes_what_the_kept_runs_say() -> None:
     results = ROOT / "docs" / "results"
     ranked = collect([results / "gtsrb_cpu_ranking"]).runs
-    judged = judge(collect([results / "gtsrb_cpu"]).runs, Protocol())
+    judged = compare_methods(collect([results / "gtsrb_cpu"]).runs, Protocol())
     (worst,) = [one for one in judged if page.rank_of(one, ranked) == "worst1"]
     quote = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace("\n> ", " ").split())
-    assert verdict(worst) in quote
+    assert conclude(worst).sentence in quote
