@@ -1,5 +1,6 @@
-"""The package as others install it: a wheel with its configs, away from the checkout, run from any folder."""
+"""The package as users install it: a wheel that contains the configs, run from any folder."""
 
+import configparser
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from camri_exp.__main__ import COMMANDS
 from tests.conftest import QUICK, TESTS
 
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
@@ -17,27 +19,36 @@ PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run([*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, TESTS.parent], check=True)
-    (built,) = folder.glob("*.whl")
-    return built
+    (path,) = folder.glob("*.whl")
+    return path
 
 
-def test_every_config_travels_with_the_package_and_nothing_else_does(wheel: Path) -> None:
-    held = zipfile.ZipFile(wheel).namelist()
+def test_wheel_contains_every_file_and_config_of_the_two_packages_alone(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
     configs = {str(path.relative_to(TESTS.parent / "configs")) for path in (TESTS.parent / "configs").rglob("*.yaml")}
-    assert {name.removeprefix("camri_exp/configs/") for name in held if name.endswith(".yaml")} == configs
-    assert "camri_exp/py.typed" in held
-    assert {name.split("/")[0] for name in held if ".dist-info/" not in name} == {"camri_exp", "hydra_plugins"}
+    assert {name.removeprefix("camri_exp/configs/") for name in names if name.endswith(".yaml")} == configs
+    package = [path for path in (TESTS.parent / "camri_exp").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert {str(path.relative_to(TESTS.parent)) for path in package} <= set(names)
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"camri_exp", "hydra_plugins"}
 
 
-def test_it_trains_and_sweeps_from_any_folder(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_has_a_script_per_command(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (name,) = [name for name in archive.namelist() if name.endswith("/entry_points.txt")]
+    scripts = configparser.ConfigParser()
+    scripts.read_string(archive.read(name).decode())
+    assert dict(scripts["console_scripts"]) == {f"camri-{name}": f"camri_exp.{name}:main" for name in COMMANDS}
+
+
+def test_installed_wheel_trains_and_sweeps_from_any_folder(wheel: Path, tmp_path: Path) -> None:
     site, folder = tmp_path / "site", tmp_path / "anywhere"
     folder.mkdir()
     subprocess.run([*PIP, "install", "--no-deps", "--target", site, wheel], check=True)
     environment = os.environ | {"PYTHONPATH": str(site)}
-    where = "import camri_exp; print(camri_exp.__file__)"
-    found = subprocess.run([sys.executable, "-c", where], cwd=folder, env=environment, capture_output=True, text=True)
-    assert Path(found.stdout.strip()).is_relative_to(site)
-    sweep = [sys.executable, "-m", "camri_exp.train", "-m", "loss=ce,camri", "sweep.name=mine", *QUICK]
-    done = subprocess.run(sweep, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    code = "import camri_exp; print(camri_exp.__file__)"
+    printed = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    assert Path(printed.stdout.strip()).is_relative_to(site)
+    sweep = [site / "bin" / "camri-train", "-m", "loss=ce,camri", "sweep.name=mine", *QUICK]
+    finished = subprocess.run(sweep, cwd=folder, env=environment, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
     assert len(list((folder / "logs" / "sweeps" / "mine").glob("*/result.json"))) == 2
