@@ -1,4 +1,4 @@
-"""Training as ``camri_exp.train`` does it, beside a bare PyTorch loop of the same work, an epoch of each in turn."""
+"""The trainer of ``camri_exp.train`` compared with a bare PyTorch loop that does the same work; epochs alternate."""
 
 import contextlib
 import statistics
@@ -15,13 +15,18 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import Tensor
 
-from benchmarks._frame import Row, nothing_compiled_yet
-from benchmarks._page import number
+from benchmarks._harness import Measurement, nothing_compiled_yet
+from benchmarks._render import number
 from camri_exp.cli import CONFIGS, register_resolvers
-from camri_exp.data.factory import build_datamodule
+from camri_exp.data.base import ImageDataModule
+from camri_exp.data.factory import build_datamodule, important_class_ids
+from camri_exp.identity import with_run_dir
 from camri_exp.models.classifier import Classifier
-from camri_exp.training.callbacks import EpochBar, Predictions, ReseedEachEpoch
-from camri_exp.training.warnings import quieten
+from camri_exp.models.factory import build_classifier
+from camri_exp.models.metadata import metadata_of
+from camri_exp.training.callbacks import CollectPredictions, EpochProgressBar, RebaseCheckpointPaths, ReseedEachEpoch
+from camri_exp.training.factory import build_callbacks, build_loggers, build_optimizer, build_scheduler, build_trainer
+from camri_exp.training.warnings import ignore_known_warnings
 
 
 def config(*overrides: str) -> DictConfig:
@@ -31,13 +36,14 @@ def config(*overrides: str) -> DictConfig:
         return compose("train", ["logger=csv", *overrides])
 
 
-def parts(cfg: DictConfig) -> tuple[Any, Classifier]:
-    """Data module and classifier of a config, as ``camri_exp.training.run`` makes them."""
+def parts(cfg: DictConfig) -> tuple[ImageDataModule, Classifier]:
+    """Data module and classifier of a config, built as in ``camri_exp.training.run``."""
     pl.seed_everything(cfg.seed, verbose=False)
     data = build_datamodule(cfg)
     data.prepare_data()
     data.setup("fit")
-    return data, build.classifier(cfg, data, build.resolve_important(cfg, data))
+    metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
+    return data, build_classifier(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
 
 
 class BareLoop:
@@ -46,31 +52,31 @@ class BareLoop:
     def __init__(self, cfg: DictConfig, device: torch.device) -> None:
         self.data, self.model = parts(cfg)
         self.model.to(device).train()
-        self.images = self.data.splits["train"].images.to(device)
-        self.index, self.target = (getattr(self.data.splits["train"], name).to(device) for name in ("index", "target"))
-        self.batch_size, self.steps = cfg.data.batch_size, cfg.trainer.limit_train_batches
-        self.optimizer = build.part(cfg.optimizer, "optimizer", params=self.model.parameters())
-        total = cfg.trainer.max_epochs * self.steps
-        self.schedule = build.part(
-            cfg.scheduler, "scheduler", optimizer=self.optimizer, total_steps=total, T_max=total, total_iters=total
+        train = self.data.splits["train"]
+        self.images, self.index, self.target = (
+            tensor.to(device) for tensor in (train.images, train.index, train.target)
         )
+        self.batch_size, self.steps = cfg.data.batch_size, cfg.trainer.limit_train_batches
+        self.optimizer = build_optimizer(cfg)(self.model.parameters())
+        self.schedule = build_scheduler(cfg)(self.optimizer, cfg.trainer.max_epochs * self.steps)
         self.autocast: Callable[[], Any] = contextlib.nullcontext
         if cfg.trainer.precision == "bf16-mixed":
             self.autocast = lambda: torch.autocast(device.type, torch.bfloat16)
 
     def epoch(self) -> float:
-        """Train; images a second."""
+        """Train for one epoch; returns images per second."""
         order = torch.randperm(len(self.index), device=self.index.device)
         begin, count = time.perf_counter(), 0
         for start in range(0, self.steps * self.batch_size, self.batch_size):
-            places = order[start : start + self.batch_size]
-            images = self.data.normalize(self.data.augmentation(self.images[self.index[places]]))
-            loss = self.step(images, self.target[places])
+            chosen = order[start : start + self.batch_size]
+            images = self.data.augmentation(self.images[self.index[chosen]])
+            loss = self.step(images, self.target[chosen])
             count += len(images)
         loss.item()  # waits for the device
         return count / (time.perf_counter() - begin)
 
     def step(self, images: Tensor, target: Tensor) -> Tensor:
+        """One training step on images with pixels in 0..255, which the model normalises; returns the loss."""
         with self.autocast():
             loss: Tensor = self.model.loss(self.model(images), target)
         self.optimizer.zero_grad()
@@ -81,15 +87,18 @@ class BareLoop:
 
 
 @dataclass
-class Beside(pl.Callback):
-    """Before every epoch of the trainer an epoch of ``rival``; the speeds of both, images a second."""
+class AlternatingEpochs(pl.Callback):
+    """Runs one epoch of ``baseline`` before every epoch of the trainer.
 
-    rival: Callable[[], float]
+    ``ours`` and ``against`` are the speeds of both, in images per second.
+    """
+
+    baseline: Callable[[], float]
     ours: list[float] = field(default_factory=list)
     against: list[float] = field(default_factory=list)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.against.append(self.rival())
+        self.against.append(self.baseline())
         self.begin, self.images = time.perf_counter(), 0
 
     def on_train_batch_end(
@@ -103,22 +112,21 @@ class Beside(pl.Callback):
 
 @contextlib.contextmanager
 def trainer(cfg: DictConfig, *more: pl.Callback) -> Iterator[pl.Trainer]:
-    """The trainer of ``camri_exp.training.run``, with its callbacks and a folder of its own."""
-    quieten()
+    """The trainer of ``camri_exp.training.run`` with its callbacks and those of ``more``, in a temporary folder."""
+    ignore_known_warnings()
     with tempfile.TemporaryDirectory() as folder:
-        run_dir = Path(folder)
-        tellers = [build.part(cfg.logger.csv, "logger", run_dir=folder)]
-        own = [ReseedEachEpoch(cfg.seed), Predictions(), EpochBar(), *build.callbacks(cfg, run_dir)]
-        yield build.trainer(cfg, run_dir, [*more, *own], tellers)
+        cfg = with_run_dir(cfg, folder)
+        usual = [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), CollectPredictions(), EpochProgressBar()]
+        yield build_trainer(cfg, Path(folder), [*more, *usual, *build_callbacks(cfg)], build_loggers(cfg))
 
 
 def speeds(cfg: DictConfig) -> tuple[list[float], list[float]]:
-    """Images a second of the trainer and of the bare loop beside it, an epoch each; the first, a warm-up, left out."""
-    beside = Beside(BareLoop(cfg, device(cfg)).epoch)
+    """Images per second of the trainer and of the bare loop, per epoch, without the first epoch, which warms up."""
+    alternating = AlternatingEpochs(BareLoop(cfg, device(cfg)).epoch)
     data, model = parts(cfg)
-    with trainer(cfg, beside) as one:
-        one.fit(model, datamodule=data)
-    return beside.ours[1:], beside.against[1:]
+    with trainer(cfg, alternating) as lightning:
+        lightning.fit(model, datamodule=data)
+    return alternating.ours[1:], alternating.against[1:]
 
 
 def device(cfg: DictConfig) -> torch.device:
@@ -126,7 +134,7 @@ def device(cfg: DictConfig) -> torch.device:
 
 
 def first_step_seconds(cfg: DictConfig) -> float:
-    """Seconds of the first training step, compiling included where the config asks for it."""
+    """Seconds of the first training step, including compilation where the config asks for it."""
     loop = BareLoop(cfg, device(cfg))
     loop.steps = 1
     begin = time.perf_counter()
@@ -135,15 +143,16 @@ def first_step_seconds(cfg: DictConfig) -> float:
     return time.perf_counter() - begin
 
 
-def beside_bare_loop(what: str, target: str, epochs: int, steps: int, overrides: tuple[str, ...], quick: bool) -> Row:
-    """The trainer's images a second and the bare loop's; the bare loop's milliseconds a step stand in the note."""
-    ours, against = speeds(
-        cfg := config(
-            *overrides,
-            f"trainer.limit_train_batches={2 if quick else steps}",
-            f"trainer.max_epochs={1 + (2 if quick else epochs)}",
-            "trainer.limit_val_batches=1",
-        )
+def against_bare_loop(
+    what: str, target: str, epochs: int, steps: int, overrides: tuple[str, ...], quick: bool
+) -> Measurement:
+    """Images per second of the trainer against the bare loop, whose milliseconds per step are in the note."""
+    cfg = config(
+        *overrides,
+        f"trainer.limit_train_batches={2 if quick else steps}",
+        f"trainer.max_epochs={1 + (2 if quick else epochs)}",
+        "trainer.limit_val_batches=1",
     )
+    ours, against = speeds(cfg)
     step = 1e3 * cfg.data.batch_size / statistics.median(against)
-    return Row.of(what, ours, "images/s", "bare loop", against, target, f"{number(step)} ms a step")
+    return Measurement.of(what, ours, "images/s", "bare loop", against, target, f"{number(step)} ms per step")

@@ -1,14 +1,14 @@
-"""Starting on GTSRB: the second start maps what the first decoded
+"""Start on GTSRB: the second start maps the images that the first one decoded
 
-All pictures at 32 pixels, training and test; seconds of `prepare_data` and `setup`, each in a process of its own.
-The first start is measured once, the second several times, with the files in the page cache.
+Seconds of `prepare_data` and `setup`, each in a new process, with all training and test images at 32 pixels. The first
+start is measured once, the second several times, with the files in the page cache.
 """
 
 import os
 import tempfile
 from pathlib import Path
 
-from benchmarks._frame import Row, UnavailableError, process
+from benchmarks._harness import Measurement, UnavailableError, process
 
 CHILD = """
 import sys, time
@@ -21,11 +21,10 @@ print(time.perf_counter() - begin)
 """
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[Measurement]:
     root = os.environ.get("CAMRI_DATA", "data")
     if not (Path(root) / "gtsrb").is_dir():
         raise UnavailableError(f"no GTSRB below {root}; set CAMRI_DATA")
     with tempfile.TemporaryDirectory() as cache:
         first, *again = [float(process("-c", CHILD, root, cache).out) for _ in range(2 if quick else 6)]
-    what = "GTSRB, second start"
-    return [Row.of(what, again, "s", "first start", [first] * len(again), "ours <= 0.5")]
+    return [Measurement.of("GTSRB, second start", again, "s", "first start", [first] * len(again), "ours <= 0.5")]

@@ -1,14 +1,14 @@
 """Without a GPU: precision, memory format, threads and compiling
 
-A training step of `camri_cnn` on batches of 64 random pictures of 32 pixels, against contiguous float32 on all threads.
-`channels_last` is the default of `model.channels_last`: it costs nothing and computes the same up to rounding.
-bf16 (`trainer.precision=bf16-mixed`) pays where the processor has instructions for it (AVX-512 BF16 or AMX, as here;
-`lscpu` tells), and is what the `_cpu` experiments choose; elsewhere it is slower than float32, hence not the default.
-One run uses all cores best by threads as long as its steps are large; many small runs are faster side by side on one
-thread each (`OMP_NUM_THREADS=1`). Compiling pays in runs longer than its break-even; where a
-compiled step is no faster, it never does, and no break-even is shown. The trainer keeps the memory that a step
-frees, which the C library would hand back to the system and get again, zeroed; the last row, of the small CNN on
-batches of 512 in float32, shows what that saves.
+A training step of `camri_cnn` on batches of 64 random images of 32 pixels, compared with contiguous float32 on all
+threads. `model.channels_last=true` is the default: it costs nothing and computes the same up to rounding. bf16
+(`trainer.precision=bf16-mixed`) is faster where the processor has instructions for it (AVX-512 BF16 or AMX, as here;
+`lscpu` lists them), and the `_cpu` experiments use it; elsewhere it is slower than float32, hence not the default. A
+single run uses all cores best with several threads as long as its steps are large; many small runs are faster in
+parallel with one thread each (`OMP_NUM_THREADS=1`). Compilation pays off in runs longer than its break-even; where a
+compiled step is not faster, it never does, and no break-even is shown. With `trainer.keep_freed_memory=true` the
+process keeps the memory that a step frees, which the C library would otherwise return to the system and request again,
+zeroed; the last line, measured with the small CNN on batches of 512 in float32, shows what that saves.
 """
 
 import time
@@ -17,16 +17,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from benchmarks._frame import Row, in_turn, nothing_compiled_yet, process
+from benchmarks._harness import Measurement, in_turn, nothing_compiled_yet, process
 from camri_exp.models.cnns import CamriCNN
 
 BATCH = 64
 STEPS = """
 import sys, time, torch
-from camri_exp.models import lightning_speedups as lean
+from camri_exp.models.lightning_speedups import keep_freed_memory
 from camri_exp.models.cnns import SmallCNN
 if "kept" in sys.argv:
-    lean.keep_freed_memory()
+    keep_freed_memory()
 model = torch.nn.Sequential(SmallCNN(), torch.nn.Linear(128, 10)).to(memory_format=torch.channels_last)
 images = torch.randn(512, 3, 32, 32).contiguous(memory_format=torch.channels_last)
 target = torch.randint(0, 10, (512,))
@@ -39,7 +39,7 @@ print((time.perf_counter() - begin) / 8 * 1e3)
 Step = Callable[[], object]
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[Measurement]:
     width, repeats = (0.125, 1) if quick else (1.0, 5)
     threads = torch.get_num_threads()
     plain = {"channels_last": False, "bf16": False}
@@ -52,50 +52,51 @@ def measure(quick: bool) -> list[Row]:
     if threads > 1:
         variants["channels-last float32, one thread"] = _seconds(step(width, channels_last=True, bf16=False), 1)
         variants["channels-last bf16, one thread"] = _seconds(step(width, channels_last=True, bf16=True), 1)
-    found = in_turn(repeats, **variants)
-    base, *others = found
+    times = {name: [1e3 * s for s in values] for name, values in in_turn(repeats, **variants).items()}
+    base, *others = times
     target = {"channels-last float32 (the default)": "ratio <= 1"}
-    rows = [
-        Row.of(what, [1e3 * s for s in found[what]], "ms", base, [1e3 * s for s in found[base]], target.get(what, ""))
-        for what in others
-    ]
-    return rows if quick else [*rows, *compiled(width, repeats), freed_memory(repeats)]
+    measurements = [Measurement.of(what, times[what], "ms", base, times[base], target.get(what, "")) for what in others]
+    return measurements if quick else [*measurements, *compiled(width, repeats), freed_memory(repeats)]
 
 
-def freed_memory(repeats: int) -> Row:
-    """A step that keeps the memory it frees, in processes of their own, against one that does not."""
+def freed_memory(repeats: int) -> Measurement:
+    """A step in a process that keeps freed memory, against one in a process that does not."""
 
     def milliseconds(*arguments: str) -> Callable[[], float]:
         return lambda: float(process("-c", STEPS, *arguments).out)
 
-    found = in_turn(repeats, kept=milliseconds("kept"), given_back=milliseconds())
-    return Row.of("freed memory kept", found["kept"], "ms", "given back", found["given_back"], "ratio <= 1")
+    times = in_turn(repeats, kept=milliseconds("kept"), returned=milliseconds())
+    return Measurement.of("freed memory kept", times["kept"], "ms", "returned", times["returned"], "ratio <= 1")
 
 
-def compiled(width: float, repeats: int) -> list[Row]:
-    """The same with ``torch.compile``, in bf16 and channels-last, and after how many pictures it has paid."""
+def compiled(width: float, repeats: int) -> list[Measurement]:
+    """A step with ``torch.compile``, in bf16 and channels-last, and after how many images it pays off."""
     eager, fast = (step(width, channels_last=True, bf16=True, compile=on) for on in (False, True))
     begin = time.perf_counter()
     with nothing_compiled_yet():
         fast()
     compiling = time.perf_counter() - begin
-    found = in_turn(repeats, eager=_seconds(eager), fast=_seconds(fast))
-    times = {name: [1e3 * s for s in seconds] for name, seconds in found.items()}
-    row = Row.of("channels-last bf16, compiled", times["fast"], "ms", "not compiled", times["eager"])
-    pictures = break_even(compiling, row.against or 0, row.ours)
-    what = "compiling has paid after" if pictures < float("inf") else "compiling never pays"
-    rows = [row, Row.of("compiling takes", [compiling], "s")]
-    return rows + [Row.of(what, [pictures / 1000], "thousand pictures")] * (pictures < float("inf"))
+    values = in_turn(repeats, eager=_seconds(eager), fast=_seconds(fast))
+    times = {name: [1e3 * s for s in seconds] for name, seconds in values.items()}
+    step_time = Measurement.of("channels-last bf16, compiled", times["fast"], "ms", "not compiled", times["eager"])
+    measurements = [step_time, Measurement.of("time to compile", [compiling], "s")]
+    images = break_even(compiling, step_time.against or 0, step_time.ours)
+    if images < float("inf"):
+        measurements.append(Measurement.of("compilation pays off after", [images / 1000], "thousand images"))
+    return measurements
 
 
 def break_even(compiling: float, before_ms: float, after_ms: float, batch: int = BATCH) -> float:
-    """Pictures until ``compiling`` seconds are won back by steps that take ``after_ms`` and not ``before_ms``."""
+    """Images after which ``compiling`` seconds are recovered by steps of ``after_ms`` instead of ``before_ms``.
+
+    Infinity where the steps are not faster.
+    """
     gain = (before_ms - after_ms) / 1e3
     return batch * compiling / gain if gain > 0 else float("inf")
 
 
 def step(width: float, channels_last: bool, bf16: bool, compile: bool = False) -> Step:
-    """A training step: forward, backward, Adam."""
+    """A function that does one training step: forward, backward, Adam."""
     torch.manual_seed(0)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     model = torch.nn.Sequential(CamriCNN(width=width), torch.nn.Linear(max(8, int(512 * width)), 10))

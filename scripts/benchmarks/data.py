@@ -1,8 +1,8 @@
 """Data: batches at memory speed
 
-Training batches of 512 images of 32 x 32 pixels, gathered, augmented, normalised. torchvision: its transforms on each
-image, as its data sets hand them out, behind a DataLoader of two workers. kornia: the same changes by its batched
-pipeline, on batches that were gathered as ours. The memory is that of a new process which maps decoded pictures.
+Training batches of 512 images of 32 x 32 pixels, gathered, augmented and normalised. torchvision: its transforms,
+applied to each image as its data sets do it, behind a DataLoader with two workers. kornia: the same changes by its
+batched pipeline, on batches gathered as ours are. The memory is that of a new process which maps decoded images.
 """
 
 import os
@@ -15,12 +15,13 @@ from typing import Any
 
 import kornia.augmentation as K
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from benchmarks._frame import Row, in_turn
+from benchmarks._harness import Measurement, in_turn
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.storage import ImageTable, SplitView
 
@@ -39,14 +40,14 @@ print(private() - before)
 """
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[Measurement]:
     count, repeats = (2 * BATCH, 1) if quick else (20 * BATCH, 9)
     pixels = np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
     crops, signs = Noise(pixels, LIKE_CIFAR10), Noise(pixels, LIKE_GTSRB)
     crop = K.RandomCrop((SIZE, SIZE), padding=4, padding_mode="reflect"), K.RandomHorizontalFlip()
     affine = K.RandomAffine(10, (0.1, 0.1), (0.9, 1.1), padding_mode="border", p=1), K.ColorJiggle(0.3, 0.3, p=1)
     per_image = torchvision_loader(pixels, crops)
-    found = in_turn(
+    speeds = in_turn(
         repeats,
         crops=speed(crops.batches),
         torchvision=speed(lambda: per_image),
@@ -56,15 +57,15 @@ def measure(quick: bool) -> list[Row]:
     )
     what = "crop, flip, normalise"
     return [
-        Row.of(what, found["crops"], "images/s", "torchvision", found["torchvision"], "ratio >= 6"),
-        Row.of(what, found["crops"], "images/s", "kornia", found["kornia"]),
-        Row.of("rotate, scale, shift, light, normalise", found["signs"], "images/s", "kornia", found["kornia_signs"]),
+        Measurement.of(what, speeds["crops"], "images/s", "torchvision", speeds["torchvision"], "ratio >= 6"),
+        Measurement.of(what, speeds["crops"], "images/s", "kornia", speeds["kornia"]),
+        Measurement.of("affine, brightness, normalise", speeds["signs"], "images/s", "kornia", speeds["kornia_signs"]),
         *private_memory(1 if quick else 3),
     ]
 
 
 class Noise(ImageDataModule):
-    """Pictures of noise, as many in each split as it needs."""
+    """Images of noise: all of them for training, one for each of the other splits, which must not be empty."""
 
     def __init__(self, pixels: Any, augmentation: dict[str, Any]) -> None:
         super().__init__(batch_size=BATCH, augmentation=augmentation)
@@ -72,14 +73,16 @@ class Noise(ImageDataModule):
         self.setup()
 
     def load(self) -> dict[str, SplitView]:
-        self.class_names = ["one", "other"]
+        self.class_names = ["even", "odd"]
         count = len(self.pixels)
         images = ImageTable.in_memory(self.pixels, np.arange(count) % 2, list(map(str, range(count))))
         return {"train": images.split(range(count)), "val": images.split([0]), "test": images.split([1])}
 
     def batches(self) -> Iterable[tuple[Tensor, Tensor]]:
+        """One epoch of training batches, augmented, and normalised as ``Classifier.forward`` does it."""
+        mean, std = (torch.tensor(values)[:, None, None] * 255 for values in (self.mean, self.std))
         for images, target in self.train_dataloader():
-            yield self.normalize(self.augmentation(images)), target
+            yield (self.augmentation(images) - mean) / std, target
 
 
 def by_kornia(data: Noise, *changes: Any) -> Iterable[tuple[Tensor, Tensor]]:
@@ -89,7 +92,7 @@ def by_kornia(data: Noise, *changes: Any) -> Iterable[tuple[Tensor, Tensor]]:
 
 
 class PerImage(Dataset[tuple[Tensor, int]]):
-    """As torchvision's CIFAR10: an array of pixels, a PIL image each, its transforms."""
+    """As ``torchvision.datasets.CIFAR10``: an array of pixels, of which each item becomes a PIL image."""
 
     def __init__(self, pixels: Any, transform: Callable[[Image.Image], Tensor]) -> None:
         self.pixels, self.transform = pixels, transform
@@ -114,7 +117,7 @@ def torchvision_loader(pixels: Any, data: Noise) -> DataLoader[tuple[Tensor, Ten
 
 
 def speed(epoch: Callable[[], Iterable[tuple[Tensor, Tensor]]]) -> Callable[[], float]:
-    """A measurement: images a second of one epoch."""
+    """A measurement: images per second of one epoch."""
 
     def measure() -> float:
         begin = time.perf_counter()
@@ -124,10 +127,10 @@ def speed(epoch: Callable[[], Iterable[tuple[Tensor, Tensor]]]) -> Callable[[], 
     return measure
 
 
-def private_memory(repeats: int) -> list[Row]:
+def private_memory(repeats: int) -> list[Measurement]:
     root = os.environ.get("CAMRI_DATA", "")
     if not (Path(root) / "gtsrb").is_dir():
         return []
     process = [sys.executable, "-c", SETUP, root]
     _, *megabytes = [float(subprocess.check_output(process, stderr=subprocess.PIPE)) for _ in range(1 + repeats)]
-    return [Row.of("private memory that GTSRB's `setup()` adds", megabytes, "MB", target="ours <= 50")]
+    return [Measurement.of("private memory that GTSRB's `setup()` adds", megabytes, "MB", target="ours <= 50")]

@@ -1,9 +1,9 @@
-"""Losses: a margin on the target's score alone
+"""Losses: a margin on the score of the target alone
 
-One step of head and loss, forward and backward, for 256 features of 512 dimensions in float32. L2-softmax is ours: the
-same code with margins of zero. Plain softmax is cross-entropy of the scaled cosines and nothing else, so that the ratio
-to it is the margin's whole price. The last rival adds the margin to the angles of all classes under a one-hot mask, by
-acos and cos, as the code of CAMRI's authors does.
+One step of head and loss, forward and backward, for 256 features of 512 dimensions in float32. L2-softmax is our own
+implementation: the same code with margins of zero. Plain softmax is the cross-entropy of the scaled cosines and nothing
+else, so that the ratio to it is the whole cost of the margin. The last baseline adds the margin to the angles of all
+classes under a one-hot mask, by acos and cos, as the code of the authors of CAMRI does.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks._frame import Row, in_turn, seconds
+from benchmarks._harness import Measurement, in_turn, seconds
 from camri_exp.losses import CAMRILoss, L2SoftmaxLoss
 from camri_exp.models.heads import CosineHead
 
@@ -21,10 +21,10 @@ MARGIN, SCALE = 0.2, 16.0
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def measure(quick: bool) -> list[Row]:
-    rows = []
+def measure(quick: bool) -> list[Measurement]:
+    measurements = []
     for num_classes, calls, target in ((43, 20, ""), (10_000, 1, "ratio <= 0.8")):
-        found = in_turn(
+        times = in_turn(
             2 if quick else 25,
             ours=step(CAMRILoss(num_classes, 0, MARGIN, SCALE), num_classes, calls),
             l2=step(L2SoftmaxLoss(num_classes, SCALE), num_classes, calls),
@@ -32,37 +32,37 @@ def measure(quick: bool) -> list[Row]:
             acos=step(AcosOfAll(), num_classes, calls),
         )
         what = f"CAMRI, head and loss, {num_classes:,} classes"
-        rows.append(Row.of(what, found["ours"], "ms", "L2-softmax", found["l2"], "ratio <= 1.15"))
-        rows.append(Row.of(what, found["ours"], "ms", "plain softmax", found["plain"]))
-        rows.append(Row.of(what, found["ours"], "ms", "acos of all scores", found["acos"], target))
-    return rows
+        measurements.append(Measurement.of(what, times["ours"], "ms", "L2-softmax", times["l2"], "ratio <= 1.15"))
+        measurements.append(Measurement.of(what, times["ours"], "ms", "plain softmax", times["plain"]))
+        measurements.append(Measurement.of(what, times["ours"], "ms", "acos of all scores", times["acos"], target))
+    return measurements
 
 
 def step(loss: nn.Module, num_classes: int, calls: int) -> Callable[[], float]:
-    """A measurement: milliseconds a step. Targets are among the first 43 classes, of which 0 is the important one."""
+    """A measurement: milliseconds per step. Targets are among the first 43 classes; class 0 is the important one."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(N, D, generator=generator).to(DEVICE).requires_grad_()
     target = torch.randint(43, (N,), generator=generator).to(DEVICE)
     head, loss = CosineHead(D, num_classes).to(DEVICE), loss.to(DEVICE)
 
-    def once() -> None:
+    def run() -> None:
         features.grad = head.weight.grad = None
         loss(head(features), target).backward()
         head.weight.grad[0, 0].item()  # waits for a GPU
 
-    measurement = seconds(once, calls)
+    measurement = seconds(run, calls)
     return lambda: 1000 * measurement()
 
 
 class PlainSoftmax(nn.Module):
-    """L2-softmax without the code of a margin."""
+    """L2-softmax without the code for a margin."""
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(SCALE * scores, target)
 
 
 class AcosOfAll(nn.Module):
-    """CAMRI with class 0 important, by the angles of all scores."""
+    """CAMRI with class 0 as the important one, computed from the angles of all scores."""
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         angles = scores.clamp(-1 + 1e-7, 1 - 1e-7).acos()

@@ -1,14 +1,16 @@
-"""Memory: what a run holds, and that it holds no more after many epochs
+"""Memory: what a run holds, and that it does not grow with the epochs
 
-Resident memory of one process that trains on CIFAR-10, after each of its stages. The pictures are a mapped file: what
-has been read of it counts as resident, is shared with all other runs, and is given back when memory runs short. The
-rest of a run's own memory are the activations of a batch and what libraries keep for the next one, which settles
-within the first epochs.
+Memory of one process that trains on CIFAR-10, after each of its stages. The images are a mapped file: what has been
+read of it counts as resident, is shared with all other runs, and is returned when memory becomes scarce. The rest, the
+anonymous memory of the run, is the activations of a batch and what libraries keep for the next one; it settles within
+the first epochs.
 """
 
 import json
+from pathlib import Path
+from typing import Any
 
-from benchmarks._frame import Row, process
+from benchmarks._harness import Measurement, process
 
 CHILD = """
 import json, sys
@@ -29,61 +31,60 @@ class Epochs(pl.Callback):
         self.gradients = size(p.grad for p in module.parameters() if p.grad is not None)
 
     def on_train_epoch_end(self, trainer, module):
-        found.append(resident())
+        after_epochs.append(resident())
 
 cfg = training.config("trainer.accelerator=cpu", *sys.argv[1:])
 before = resident()
 data, model = training.parts(cfg)
-found = []
+after_epochs = []
 epochs = Epochs()
 with training.trainer(cfg, epochs) as trainer:
     trainer.fit(model, datamodule=data)
     state = trainer.optimizers[0].state
     print(json.dumps({
         "imports": before,
-        "epochs": found,
+        "epochs": after_epochs,
         "model": size([*model.parameters(), *model.buffers()]),
         "optimizer": size(v for s in state.values() for v in s.values() if torch.is_tensor(v)),
         "gradients": epochs.gradients,
-        "pictures": size([data.splits["train"].images]),
+        "images": size([data.splits["train"].images]),
         "batch": 4 * data.batch_size * data.splits["train"].images[0].numel() / 2**20,
     }))
 """
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[Measurement]:
     epochs = 3 if quick else 30
     digits = _run("data=digits", f"trainer.max_epochs={epochs}")
-    rows = [_growth(f"digits, epoch {epochs}, memory of its own", digits, epochs)]
+    measurements = [_growth(f"digits, epoch {epochs}, anonymous memory", digits, epochs)]
     if quick:
-        return rows
+        return measurements
     cifar = ("data=cifar10", "model=camri_cnn", "data.batch_size=64", "trainer.limit_val_batches=2")
     narrow = _run(*cifar, "model.width=0.25", f"trainer.max_epochs={epochs}", "trainer.limit_train_batches=8")
-    rows.append(_growth(f"CIFAR-10, quarter of `camri_cnn`, epoch {epochs}, memory of its own", narrow, epochs))
+    what = f"CIFAR-10, quarter of `camri_cnn`, epoch {epochs}, anonymous memory"
+    measurements.append(_growth(what, narrow, epochs))
     whole = _run(*cifar, "trainer.max_epochs=3", "trainer.limit_train_batches=4")
-    rows.append(Row.of("CIFAR-10, `camri_cnn`, epoch 3, memory of its own", [whole["epochs"][-1]["RssAnon"]], "MiB"))
-    named = {
-        "imports of torch, Lightning, timm and the rest": whole["imports"]["RssAnon"],
-        "model: weights and buffers": whole["model"],
-        "optimizer: Adam's two moments": whole["optimizer"],
-        "gradients": whole["gradients"],
-        "one batch of 64 pictures, float32": whole["batch"],
-        "mapped pictures, all of CIFAR-10": whole["pictures"],
-        "resident of all mapped files, libraries included, at the end": whole["epochs"][-1]["RssFile"],
+    last = whole["epochs"][-1]
+    components = {
+        "CIFAR-10, `camri_cnn`, epoch 3, anonymous memory": last["RssAnon"],
+        "part of it: imports of torch, Lightning, timm and others": whole["imports"]["RssAnon"],
+        "part of it: model: weights and buffers": whole["model"],
+        "part of it: optimizer: both moments of Adam": whole["optimizer"],
+        "part of it: gradients": whole["gradients"],
+        "part of it: one batch of 64 images, float32": whole["batch"],
+        "mapped images, all of CIFAR-10": whole["images"],
+        "resident part of all mapped files, including libraries, at the end": last["RssFile"],
     }
-    return rows + [Row.of(f"of it: {what}", [value], "MiB") for what, value in named.items()]
+    return measurements + [Measurement.of(what, [value], "MiB") for what, value in components.items()]
 
 
-def _growth(what: str, found: dict[str, object], epochs: int) -> Row:
-    own = [one["RssAnon"] for one in found["epochs"]]
-    early = min(10, len(own)) - 1
-    return Row.of(
-        what, [own[-1]], "MiB", f"after epoch {early + 1}", [own[early]], "ratio <= 1.02" if epochs > 3 else ""
-    )
+def _growth(what: str, memory: dict[str, Any], epochs: int) -> Measurement:
+    anonymous = [epoch["RssAnon"] for epoch in memory["epochs"]]
+    early = min(10, len(anonymous)) - 1
+    target = "ratio <= 1.02" if epochs > 3 else ""
+    return Measurement.of(what, [anonymous[-1]], "MiB", f"after epoch {early + 1}", [anonymous[early]], target)
 
 
-def _run(*overrides: str) -> dict[str, object]:
-    from pathlib import Path
-
-    here = str(Path(__file__).resolve().parents[1])
-    return json.loads(process("-c", CHILD, *overrides, PYTHONPATH=here).out.splitlines()[-1])
+def _run(*overrides: str) -> dict[str, Any]:
+    scripts = str(Path(__file__).resolve().parents[1])
+    return json.loads(process("-c", CHILD, *overrides, PYTHONPATH=scripts).out.splitlines()[-1])

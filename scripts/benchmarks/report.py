@@ -1,7 +1,7 @@
 """Reports: 2,000 runs, and memory that does not grow with them
 
-`python -m camri_exp.report` in a process of its own, over copies of two real digits runs that are told apart by their
-seed and margin: one baseline and 39 settings, of 50 seeds each (5 seeds each for the small sweep beside it).
+`python -m camri_exp.report` in a new process, over copies of two real digits runs that differ by seed and margin: one
+baseline and 39 configurations with 50 seeds each; the small sweep that it is compared with has 5 seeds each.
 """
 
 import json
@@ -10,27 +10,27 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks._frame import Process, Row, process
+from benchmarks._harness import Measurement, Process, process
 
-SETTINGS = 40
+CONFIGURATIONS = 40
 CHILD = """
 import runpy, sys
 sys.argv[0] = "camri_exp.report"
 runpy.run_module("camri_exp.report", run_name="__main__")
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
-"""  # a parent cannot ask for it: a child's peak, as the system counts it, begins with its parent's size
+"""  # printed by the child, because the peak that a parent can read starts at the size of the parent
 
 
-def measure(quick: bool) -> list[Row]:
-    settings, few, many = (3, 1, 2) if quick else (SETTINGS, 5, 50)
+def measure(quick: bool) -> list[Measurement]:
+    configurations, few, many = (3, 1, 2) if quick else (CONFIGURATIONS, 5, 50)
     with tempfile.TemporaryDirectory() as folder:
         originals = [_trained(Path(folder) / loss, loss) for loss in ("ce", "camri")]
-        small, large = (_reported(Path(folder) / f"{seeds}", originals, settings, seeds) for seeds in (few, many))
-    runs = f"report over {settings * many:,} runs"
+        small, large = (_reported(Path(folder) / f"{seeds}", originals, configurations, seeds) for seeds in (few, many))
+    runs = f"report over {configurations * many:,} runs"
     return [
-        Row.of(runs, [large.seconds], "s", f"{settings * few:,} runs", [small.seconds], "ours <= 20"),
-        Row.of(
-            f"peak memory, {runs}", [_peak_mib(large)], "MiB", f"{settings * few:,} runs", [_peak_mib(small)],
+        Measurement.of(runs, [large.seconds], "s", f"{configurations * few:,} runs", [small.seconds], "ours <= 20"),
+        Measurement.of(
+            f"peak memory, {runs}", [_peak_mib(large)], "MiB", f"{configurations * few:,} runs", [_peak_mib(small)],
             "ratio <= 1.25",
         ),
     ]  # fmt: skip
@@ -44,8 +44,8 @@ def _trained(run: Path, loss: str) -> Path:
     return run
 
 
-def _reported(sweep: Path, originals: list[Path], settings: int, seeds: int) -> Process:
-    for number in range(settings):
+def _reported(sweep: Path, originals: list[Path], configurations: int, seeds: int) -> Process:
+    for number in range(configurations):
         original = originals[number > 0]
         result = json.loads((original / "result.json").read_text())
         for seed in range(seeds):
@@ -58,7 +58,7 @@ def _peak_mib(done: Process) -> float:
 
 
 def _copy(original: Path, run: Path, result: dict[str, Any], number: int, seed: int) -> None:
-    """A run like ``original`` whose numbers are a little different, so that no two runs are equal."""
+    """A copy of the run ``original`` with slightly different numbers, so that no two runs are equal."""
     run.mkdir(parents=True)
     for name in ("config.yaml", "predictions.npz"):
         os.link(original / name, run / name)

@@ -1,38 +1,43 @@
 """Start: help, configs and errors at once, a run soon after its imports
 
-`--help`, `--cfg job` and a wrong config need neither torch nor Lightning, and do not import them. A run is stopped at
-its first training step; its rival is a process that imports torch, Lightning and timm and ends.
+`--help`, `--cfg job` and a wrong config need neither torch nor Lightning, and do not import them. A run is stopped
+after its first training step; its baseline is a process that imports torch, Lightning and timm and ends.
 """
 
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks._frame import Row, in_turn, process
+from benchmarks._harness import Measurement, in_turn, process
 
-COMMANDS = {  # what: exit code, arguments
+COMMANDS = {  # name: exit code, arguments
     "`python -m camri_exp.train --help`": (0, ("--help",)),
     "`python -m camri_exp.train --cfg job`": (0, ("--cfg", "job")),
     "a wrong key, `loss.margim=0.2`": (1, ("loss.margim=0.2",)),
     "a wrong option, `loss=camry`": (1, ("loss=camry",)),
 }
-STARTS = {
+STARTS = {  # name: target, overrides
     "digits run to its first step, `logger=none`": ("ratio <= 1.25", ("logger=none",)),
     "digits run to its first step, with W&B offline": ("", ("logger.wandb.mode=offline",)),
 }
-STOP = "+callbacks.first._target_=benchmarks._first.StopAtFirstStep"
+STOP = "+callbacks.first._target_=benchmarks._stop_at_first_step.StopAtFirstStep"
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[Measurement]:
     repeats = 1 if quick else 5
     commands = in_turn(
         repeats,
         torch=lambda: process("-c", "import torch").seconds,
         **{what: _train(*arguments, code=code) for what, (code, arguments) in COMMANDS.items()},
     )
-    rows = [Row.of(what, commands[what], "s", "`import torch`", commands["torch"], "ours <= 1.5") for what in COMMANDS]
-    if quick:
-        return rows
+    measurements = [
+        Measurement.of(what, commands[what], "s", "`import torch`", commands["torch"], "ours <= 1.5")
+        for what in COMMANDS
+    ]
+    return measurements if quick else measurements + _starts(repeats)
+
+
+def _starts(repeats: int) -> list[Measurement]:
     with tempfile.TemporaryDirectory() as folder:
         starts = in_turn(
             repeats,
@@ -42,11 +47,15 @@ def measure(quick: bool) -> list[Row]:
                 for what, (_, overrides) in STARTS.items()
             },
         )
-    rival = "imports of torch, Lightning, timm"
-    rows += [Row.of(what, starts[what], "s", rival, starts["imports"], target) for what, (target, _) in STARTS.items()]
-    return rows
+    baseline = "imports of torch, Lightning, timm"
+    return [
+        Measurement.of(what, starts[what], "s", baseline, starts["imports"], target)
+        for what, (target, _) in STARTS.items()
+    ]
 
 
 def _train(*arguments: str, code: int = 0) -> Callable[[], float]:
-    here = str(Path(__file__).resolve().parents[1])
-    return lambda: process("-m", "camri_exp.train", *arguments, code=code, PYTHONPATH=here, WANDB_SILENT="true").seconds
+    scripts = str(Path(__file__).resolve().parents[1])
+    return lambda: (
+        process("-m", "camri_exp.train", *arguments, code=code, PYTHONPATH=scripts, WANDB_SILENT="true").seconds
+    )

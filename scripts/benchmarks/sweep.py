@@ -1,16 +1,16 @@
-"""A sweep: what 24 short runs in one process cost beyond their training
+"""A sweep: the overhead of 24 short runs in one process
 
-From the start of the process to its end, imports included, against the sum of the runs' own `fit_seconds`.
+Seconds from the start of the process to its end, including imports, against the sum of the `fit_seconds` of its runs.
 """
 
 import json
 import tempfile
 from pathlib import Path
 
-from benchmarks._frame import Row, process
+from benchmarks._harness import Measurement, process
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[Measurement]:
     seeds, epochs = (1, 1) if quick else (12, 20)
     with tempfile.TemporaryDirectory() as folder:
         done = process(
@@ -20,4 +20,4 @@ def measure(quick: bool) -> list[Row]:
         fits = [json.loads(path.read_text())["fit_seconds"] for path in Path(folder).glob("*/result.json")]
     assert len(fits) == 2 * seeds, f"{len(fits)} of {2 * seeds} runs finished"
     what = f"{len(fits)} digits runs of {epochs} epochs, one process"
-    return [Row.of(what, [done.seconds], "s", "their fit times", [sum(fits)], "ratio <= 1.25")]
+    return [Measurement.of(what, [done.seconds], "s", "sum of their fit times", [sum(fits)], "ratio <= 1.25")]

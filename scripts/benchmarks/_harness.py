@@ -1,4 +1,4 @@
-"""What the benchmarks share: rows, repeats in turn, and the machine."""
+"""What the benchmarks share: measurements against a baseline, alternating repeats, processes, and the machine."""
 
 import importlib
 import importlib.metadata
@@ -22,27 +22,27 @@ PACKAGES = ("torch", "torchvision", "pytorch-lightning", "timm", "numpy")
 
 
 class UnavailableError(Exception):
-    """What this machine lacks for a benchmark, in a line."""
+    """This machine lacks something that a benchmark requires; the message says what, in one line."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One thing measured, beside an alternative where there is one.
+class Measurement:
+    """One quantity of camri_exp, compared with a baseline where there is one.
 
     Attributes:
-        what: ours, in words.
-        rival: the alternative, in words; empty without one.
-        ours: median.
-        against: the rival's median.
-        ratio: median of ours / against, repeat by repeat.
-        spread: lower and upper quartile of the ratio, or of ours without a rival.
-        unit: of ours and against.
-        target: such as ``ratio >= 0.97``, ``ours <= 1.5``, ``difference <= 1.5`` (ours less against); empty: a fact.
-        note: what else a reader must know.
+        what: what was measured.
+        baseline: the name of the baseline; empty without one.
+        ours: median of our repeats.
+        against: median of the baseline's repeats.
+        ratio: median over the repeats of ours / against.
+        spread: lower and upper quartile of the ratio, or of ours without a baseline.
+        unit: of ``ours`` and ``against``.
+        target: ``ratio >= 0.97``, ``ours <= 1.5`` or ``difference <= 1.5`` (ours - against); empty without a target.
+        note: what else a reader needs to know.
     """
 
     what: str
-    rival: str
+    baseline: str
     ours: float
     against: float | None
     ratio: float | None
@@ -57,16 +57,16 @@ class Row:
         what: str,
         ours: Sequence[float],
         unit: str,
-        rival: str = "",
+        baseline: str = "",
         against: Sequence[float] = (),
         target: str = "",
         note: str = "",
-    ) -> "Row":
-        """From the repeats of both; ``against[i]`` was measured beside ``ours[i]``."""
+    ) -> "Measurement":
+        """The measurement of the repeats of both; ``against[i]`` was measured right before or after ``ours[i]``."""
         ratios = [a / b for a, b in zip(ours, against, strict=True)] if against else []
         return cls(
             what,
-            rival,
+            baseline,
             statistics.median(ours),
             statistics.median(against) if against else None,
             statistics.median(ratios) if ratios else None,
@@ -76,24 +76,24 @@ class Row:
             note,
         )
 
-    @property
-    def met(self) -> bool | None:
-        """Whether the target is met; None without one."""
-        if not self.target:
-            return None
-        of, sign, bound = self.target.split()
-        value = {"ratio": self.ratio, "ours": self.ours, "difference": self.ours - (self.against or 0)}[of]
-        assert value is not None, f"{self.what}: a target for a ratio needs a rival"
-        return value >= float(bound) if sign == ">=" else value <= float(bound)
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Measurement":
+        """The measurement that ``to_dict`` wrote."""
+        fields = {key: value for key, value in values.items() if key != "met"}
+        return cls(**fields | {"spread": tuple(fields["spread"])})
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"met": self.met}
 
-
-def row(values: Mapping[str, Any]) -> Row:
-    """The row that ``as_dict`` wrote."""
-    fields = {key: value for key, value in values.items() if key != "met"}
-    return Row(**fields | {"spread": tuple(fields["spread"])})
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None without a target."""
+        if not self.target:
+            return None
+        quantity, sign, bound = self.target.split()
+        value = {"ratio": self.ratio, "ours": self.ours, "difference": self.ours - (self.against or 0)}[quantity]
+        assert value is not None, f"{self.what}: a target for the ratio requires a baseline"
+        return value >= float(bound) if sign == ">=" else value <= float(bound)
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float]:
@@ -104,21 +104,22 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
 
 
 def in_turn(repeats: int, **measurements: Callable[[], float]) -> dict[str, list[float]]:
-    """``repeats`` numbers of each measurement, taken in turn (every other round backwards) after a warm-up of each.
+    """``repeats`` values of each measurement, after one warm-up of each.
 
-    What disturbs the machine for a while then disturbs all of them alike.
+    The measurements alternate, and every second round runs backwards, so that other load on the machine affects all of
+    them alike.
     """
-    found: dict[str, list[float]] = {name: [] for name in measurements}
+    values: dict[str, list[float]] = {name: [] for name in measurements}
     for measure in measurements.values():
         measure()
     for repeat in range(repeats):
         for name in list(measurements)[:: 1 if repeat % 2 == 0 else -1]:
-            found[name].append(measurements[name]())
-    return found
+            values[name].append(measurements[name]())
+    return values
 
 
 def seconds(function: Callable[[], Any], calls: int = 1) -> Callable[[], float]:
-    """A measurement: seconds a call of ``function``, over ``calls`` of them."""
+    """A measurement: seconds per call of ``function``, as the mean of ``calls`` calls."""
 
     def measure() -> float:
         begin = time.perf_counter()
@@ -131,21 +132,25 @@ def seconds(function: Callable[[], Any], calls: int = 1) -> Callable[[], float]:
 
 @contextmanager
 def nothing_compiled_yet() -> Iterator[None]:
-    """``torch.compile`` without what earlier processes left on disk, which would make it seem to take no time."""
+    """An empty cache for ``torch.compile``, because what earlier processes left there would hide its cost."""
     with TemporaryDirectory() as empty, mock.patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=empty):
         yield
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process that ended: seconds from its start to its end, and what it printed."""
+    """A process that has ended: its seconds from start to end, and its output."""
 
     seconds: float
     out: str
 
 
 def process(*arguments: str, code: int = 0, **environment: str) -> Process:
-    """Run this Python with ``arguments`` to its end, which must be exit code ``code``."""
+    """Run this Python with ``arguments``.
+
+    Raises:
+        RuntimeError: it ended with another exit code than ``code``.
+    """
     begin = time.perf_counter()
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=os.environ | environment)
     seconds = time.perf_counter() - begin
@@ -155,7 +160,7 @@ def process(*arguments: str, code: int = 0, **environment: str) -> Process:
 
 
 def names() -> list[str]:
-    """All benchmarks."""
+    """The names of all benchmarks."""
     return sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 
 
@@ -164,7 +169,7 @@ def load(name: str) -> ModuleType:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
+    """Hardware and software of this machine, as stored next to the measurements."""
     import torch
 
     from camri_exp import __version__

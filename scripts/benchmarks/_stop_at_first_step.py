@@ -1,4 +1,4 @@
-"""A callback that ends the process at the first training step: what came before is the start."""
+"""A callback that ends the process after the first training step, to measure how long a run takes to start."""
 
 import os
 from typing import Any
