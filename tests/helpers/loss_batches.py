@@ -1,6 +1,5 @@
-"""What the tests of losses share: batches, and the value and gradient of a loss through its head."""
+"""Batches for the tests of losses, and the value and gradients of a loss through its head."""
 
-import inspect
 from typing import Any
 
 import torch
@@ -9,9 +8,9 @@ from torch import Tensor, nn
 from camri_exp import losses
 from camri_exp.models.heads import CosineHead, LinearHead
 
-HEADS: dict[str, Any] = {head.scores: head for head in (CosineHead, LinearHead)}
+HEADS: dict[str, Any] = {head.score_type: head for head in (CosineHead, LinearHead)}
 
-# Every exported loss, with settings for K classes of which 1 and, from three on, 2 are important.
+# Every exported loss, with settings for K classes of which 1 is important, and 2 too where K > 2.
 SETTINGS: dict[str, dict[str, Any]] = {
     "CrossEntropyLoss": {"label_smoothing": 0.1},
     "WeightedCrossEntropyLoss": {"weight": 4.0},
@@ -29,15 +28,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def build(name: str, num_classes: int = 5, **changed: Any) -> losses.Loss:
-    """The loss ``name`` with the settings above, told of the classes as a run would tell it."""
-    known = {
+    """The loss ``name`` with the settings above, and with the facts of the task that it declares in ``needs``.
+
+    ``changed`` replaces settings, and facts where the loss needs them.
+    """
+    facts = {
         "num_classes": num_classes,
         "important_class": [1, 2] if num_classes > 2 else 1,
         "class_counts": [10 + 7 * k for k in range(num_classes)],
     }
     make = getattr(losses, name)
-    names = inspect.signature(make).parameters
-    return make(**{key: value for key, value in (known | SETTINGS[name] | changed).items() if key in names})
+    settings = SETTINGS[name] | changed
+    needed = {key: settings.pop(key, value) for key, value in facts.items() if key in make.needs}
+    return make(**needed, **{key: value for key, value in settings.items() if key not in facts})
 
 
 def batch(
@@ -52,8 +55,8 @@ def batch(
 def head_for(
     loss: losses.Loss, num_classes: int = 5, features: int = 8, dtype: torch.dtype = torch.float64
 ) -> nn.Module:
-    """The head whose scores ``loss`` wants, with weights that do not depend on what ran before."""
-    head = HEADS[loss.scores](features, num_classes)
+    """The head whose scores ``loss`` works on; its weights do not depend on the state of the global generator."""
+    head = HEADS[loss.score_type](features, num_classes)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in head.parameters():
@@ -69,5 +72,5 @@ def value_and_gradients(value: Tensor, *inputs: Tensor) -> list[Tensor]:
 def assert_same(ours: list[Tensor], theirs: list[Tensor], dtype: torch.dtype = torch.float64) -> None:
     """Values and gradients agree to 1e-10 in float64 and 1e-5 in float32, absolutely and relatively."""
     tolerance = 1e-10 if dtype == torch.float64 else 1e-5
-    for mine, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine, other, rtol=tolerance, atol=tolerance)
+    for our, their in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(our, their, rtol=tolerance, atol=tolerance)

@@ -53,7 +53,7 @@ def check(loss: Loss, formula: Formula) -> None:
     head = head_for(loss, K, D)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(weight))
-        if loss.scores == "logits":
+        if loss.score_type == "logits":
             head.bias.zero_()
     z = torch.from_numpy(features).requires_grad_()
     value, gradient = value_and_gradients(loss(head(z), torch.from_numpy(target_of())), z)

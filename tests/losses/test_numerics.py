@@ -93,7 +93,7 @@ def test_half_precision_features_and_scores_are_computed_in_float32(name: str, h
 @pytest.mark.parametrize("name", SETTINGS)
 def test_finite_for_enormous_logits(name: str) -> None:
     loss = build(name)
-    if loss.scores == "cosine":
+    if loss.score_type == "cosine":
         return
     for size in (1e2, 1e4, 1e8):
         scores = (size * torch.eye(5)[[0, 1, 2, 3]]).requires_grad_()

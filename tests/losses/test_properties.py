@@ -91,7 +91,7 @@ def test_the_prediction_does_not_depend_on_labels(seed: int) -> None:
         assert torch.equal(head(features), before)
         chances = loss.probabilities(before)
         torch.testing.assert_close(chances.sum(1), torch.ones(len(before), dtype=before.dtype))
-        if loss.scores == "cosine":
+        if loss.score_type == "cosine":
             assert torch.equal(chances.argmax(1), before.argmax(1))
 
 

@@ -8,7 +8,7 @@ from camri_exp.losses import ArcFaceLoss
 from camri_exp.losses.angular import ABOVE_PI, angular_margin_loss
 from tests.helpers.loss_batches import SETTINGS, assert_same, batch, build, head_for, value_and_gradients
 
-COSINE = [name for name in SETTINGS if build(name).scores == "cosine"]
+COSINE = [name for name in SETTINGS if build(name).score_type == "cosine"]
 
 
 @pytest.mark.parametrize("name", COSINE)
