@@ -87,7 +87,7 @@ def test_processes_that_start_together_download_once(server: Server, tmp_path: P
 
 def test_what_is_there_needs_no_folder_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data").mkdir()
-    monkeypatch.setattr(download, "FileLock", None)
+    monkeypatch.setattr(download, "locked", None)
     fetch_and_unpack({"data": Archive("http://127.0.0.1:9/a.zip")}, tmp_path)
 
 

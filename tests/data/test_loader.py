@@ -1,4 +1,4 @@
-"""Batches: each image once, in the order that the seed says, from the GPU that trains if all images fit there."""
+"""Batches: every image once, in the order that the seed decides, from the GPU where all images fit there."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from camri_exp.data.digits import DigitsDataModule
+from camri_exp.data.loader import InMemoryLoader
 
 FREE = 1 << 20
 
 
-class OnGPU:
-    """Stands for images where there is no GPU: tells where they would go."""
+class FakeImages:
+    """Stands for the images where there is no GPU, and records the device that they are moved to."""
 
     is_cuda = False
 
@@ -25,11 +26,14 @@ class OnGPU:
         return self.images.to("meta")
 
 
-def fed(monkeypatch: pytest.MonkeyPatch, setting: str, device: str, nbytes: int) -> tuple[DigitsDataModule, OnGPU]:
+def fitted(
+    monkeypatch: pytest.MonkeyPatch, setting: str, device: str, nbytes: int
+) -> tuple[DigitsDataModule, FakeImages]:
+    """A data module with ``data.device=setting`` that trains on ``device``, and its images of ``nbytes`` bytes."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (FREE, 2 * FREE))
     data = DigitsDataModule(image_size=8, device=setting)
     data.setup()
-    images: Any = OnGPU(data.splits["train"].images, nbytes)
+    images: Any = FakeImages(data.splits["train"].images, nbytes)
     data.splits = {name: replace(split, images=images) for name, split in data.splits.items()}
     trainer: Any = SimpleNamespace(
         strategy=SimpleNamespace(root_device=torch.device(device)), global_rank=0, world_size=1
@@ -40,7 +44,7 @@ def fed(monkeypatch: pytest.MonkeyPatch, setting: str, device: str, nbytes: int)
 
 
 def test_images_that_fit_move_to_the_gpu_that_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, images = fed(monkeypatch, "auto", "cuda:1", FREE // 2)
+    data, images = fitted(monkeypatch, "auto", "cuda:1", FREE // 2)
     assert images.moved_to == "cuda:1"
     moved = {split.images for split in data.splits.values()}
     assert len(moved) == 1  # once, for all splits
@@ -51,19 +55,23 @@ def test_images_that_fit_move_to_the_gpu_that_trains(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("setting", "device", "nbytes"),
     [("cpu", "cuda:1", 1), ("auto", "cpu", 1), ("auto", "cuda:1", FREE // 2 + 1)],
-    ids=["asked to stay", "no GPU", "too large"],
+    ids=["device=cpu", "no GPU", "too large"],
 )
-def test_else_they_stay(monkeypatch: pytest.MonkeyPatch, setting: str, device: str, nbytes: int) -> None:
-    data, images = fed(monkeypatch, setting, device, nbytes)
+def test_otherwise_they_stay_in_memory(monkeypatch: pytest.MonkeyPatch, setting: str, device: str, nbytes: int) -> None:
+    data, images = fitted(monkeypatch, setting, device, nbytes)
     assert not images.moved_to
     assert data.splits["train"].index.device.type == "cpu"
 
 
-def order(seed: int) -> list[int]:
-    """Sums of the pixels of an epoch's images, in order."""
-    data = DigitsDataModule(image_size=8, seed=seed, batch_size=50)
+def digits(**settings: Any) -> DigitsDataModule:
+    data = DigitsDataModule(image_size=8, batch_size=50, **settings)
     data.setup()
-    return [int(image.long().sum()) for images, _ in data.train_dataloader() for image in images]
+    return data
+
+
+def order(seed: int) -> list[int]:
+    """Sums of the pixels of the images of an epoch, in order."""
+    return [int(image.long().sum()) for images, _ in digits(seed=seed).train_dataloader() for image in images]
 
 
 def test_batches_hold_each_training_image_once_in_an_order_that_the_seed_decides() -> None:
@@ -73,8 +81,25 @@ def test_batches_hold_each_training_image_once_in_an_order_that_the_seed_decides
     assert sorted(first) == sorted(other)
 
 
-def test_evaluation_batches_are_in_order() -> None:
-    data = DigitsDataModule(image_size=8, batch_size=50)
-    data.setup()
-    images = torch.cat([images for images, _ in data.test_dataloader()])
-    assert torch.equal(images, data.images("test"))
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_evaluation_batches_are_in_order_and_carry_the_index_of_each_image(split: str) -> None:
+    data = digits()
+    loader = data.val_dataloader() if split == "val" else data.test_dataloader()
+    images, target, index = (torch.cat(parts) for parts in zip(*loader, strict=True))
+    assert index.tolist() == list(range(data.length(split)))
+    assert torch.equal(images, data.images(split))
+    assert torch.equal(target, data.splits[split].target)
+
+
+def test_the_index_is_that_of_the_split_in_any_order() -> None:
+    data = digits()
+    shuffled = torch.randperm(data.length("test"), generator=torch.Generator().manual_seed(0)).tolist()
+    for images, target, index in InMemoryLoader(data.splits["test"], 50, shuffled, 8, with_index=True):
+        assert torch.equal(images, data.images("test", index.tolist()))
+        assert torch.equal(target, data.splits["test"].target[index])
+
+
+def test_batches_beyond_the_end_of_the_order_are_empty() -> None:
+    """Under DDP every process gives as many batches as the others, because each waits for all."""
+    batches = list(InMemoryLoader(digits().splits["test"], 50, range(60), 3, with_index=True))
+    assert [len(target) for _, target, _ in batches] == [50, 10, 0]
