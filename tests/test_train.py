@@ -304,7 +304,7 @@ def test_two_processes_count_every_test_image_once(train: Command, tmp_path: Pat
     single = np.load(run / "predictions.npz")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS.parent)}
     test_again = subprocess.run(
-        [sys.executable, str(TESTS / "ddp_test.py"), str(run)],
+        [sys.executable, str(TESTS / "helpers" / "evaluate_with_ddp.py"), str(run)],
         env=environment,
         cwd=tmp_path,
         capture_output=True,

@@ -1,6 +1,6 @@
-"""Test a finished run's checkpoint again with two CPU processes; a script, because DDP starts it twice.
+"""Evaluate the checkpoint of a finished run again with two CPU processes; a script, because DDP starts it twice.
 
-python ddp_test.py RUN writes RUN/ddp.npz (scores, target) and RUN/ddp.json (the logged metrics).
+python evaluate_with_ddp.py RUN writes RUN/ddp.npz (scores, target) and RUN/ddp.json (the logged metrics).
 """
 
 import json
