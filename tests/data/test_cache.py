@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from camri_exp import files
 from camri_exp.data import cache
 from camri_exp.data.cache import cached, picture_files
 from camri_exp.data.decode import decode_image
 from camri_exp.errors import UserError
-from tests.helpers.pictures import picture
+from tests.helpers.image_files import image_file
 
 
 def source_of(folder: Path, count: int = 5) -> tuple[cache.Source, list[Path]]:
-    paths = [picture(folder / f"{i}.png", seed=i) for i in range(count)]
+    paths = [image_file(folder / f"{i}.png", seed=i) for i in range(count)]
     return picture_files(paths, list(range(count)), [path.name for path in paths], image_size=8), paths
 
 
@@ -48,7 +49,7 @@ def test_a_changed_picture_label_or_size_is_another_cache(tmp_path: Path) -> Non
     source, paths = source_of(tmp_path)
     names = [path.name for path in paths]
     first = cached(source, None, tmp_path).pixels.clone()
-    picture(paths[2], seed=99)
+    image_file(paths[2], seed=99)
     os.utime(paths[2], ns=(1, 1))  # file systems may keep times too coarse to tell
     changed = cached(source, None, tmp_path).pixels
     assert not (changed[2] == first[2]).all()
@@ -99,7 +100,7 @@ def test_a_cache_elsewhere_tells_two_folders_apart(tmp_path: Path) -> None:
     """Pictures of one name, size and time, as some archives unpack them."""
     sums = []
     for folder, seed in ((tmp_path / "a", 0), (tmp_path / "b", 1)):
-        path = picture(folder / "0.ppm", seed=seed)
+        path = image_file(folder / "0.ppm", seed=seed)
         os.utime(path, ns=(1, 1))
         source = picture_files([path], [0], ["0.ppm"], image_size=8)
         sums.append(int(cached(source, str(tmp_path / "cache"), folder).pixels.sum()))
@@ -111,8 +112,8 @@ def test_a_folder_that_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.Monk
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     source, _ = source_of(tmp_path)
-    monkeypatch.setattr(cache.FileLock, "acquire", full)
-    with pytest.raises(UserError, match=r"\.lock cannot be locked: No space left on device\. Give another folder"):
+    monkeypatch.setattr(files.FileLock, "acquire", full)
+    with pytest.raises(UserError, match=r"cannot be written: No space left on device\. Give another folder"):
         cached(source, None, tmp_path)
 
 
@@ -211,7 +212,7 @@ def test_an_absurdly_large_picture_is_a_broken_one(tmp_path: Path, monkeypatch: 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="memory maps are read as Linux tells them")
 def test_the_pixels_are_no_memory_of_the_process_s_own(tmp_path: Path) -> None:
     """Nor may a copy be reserved: Linux would refuse a cache that is larger than the machine's memory."""
-    paths = [picture(tmp_path / "0.png")] * 200
+    paths = [image_file(tmp_path / "0.png")] * 200
     pixels = cached(picture_files(paths, [0] * 200, list("x" * 200), image_size=64), None, tmp_path).pixels
     assert pixels.sum() > 0  # every page is read
     mapping = Path("/proc/self/smaps").read_text().partition(str(tmp_path / ".camri_cache"))[2].splitlines()[1:25]
@@ -271,7 +272,7 @@ def test_decoding_takes_every_mode(tmp_path: Path, mode: str) -> None:
     if mode == "I;16":
         Image.fromarray((np.arange(64, dtype=np.uint16) * 1024).reshape(8, 8)).save(path)
     else:
-        picture(path, mode=mode, size=(8, 8))
+        image_file(path, mode=mode, size=(8, 8))
     for channels in (1, 3):
         pixels = decode_image(path, 8, channels)
         assert pixels.shape == (channels, 8, 8)

@@ -10,11 +10,11 @@ from PIL import Image
 from camri_exp.data.show import _row
 from camri_exp.figures.contact_sheet import contact_sheet
 from tests.conftest import Command
-from tests.helpers import pictures
+from tests.helpers import image_files
 
 
 def test_a_sheet_of_ones_own_pictures(command: Command, tmp_path: Path) -> None:
-    root = pictures.split_folders(tmp_path / "a, b=c")
+    root = image_files.split_folders(tmp_path / "a, b=c")
     done = command("data.show", "data=folder", f"data.root={root}", "data.image_size=12", "output=my sheet, 1.png")
     assert (done.code, done.err) == (0, "")
     assert done.out == f"2 classes, each image first as it is: {tmp_path / 'my sheet, 1.png'}\n"
