@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from camri_exp.cli import CONFIGS, register_resolvers
 from camri_exp.errors import UserError
-from camri_exp.models.factory import build_classifier, build_head, build_loss
+from camri_exp.models.factory import build_head, build_loss
 from tests.conftest import QUICK, TESTS, Command
 
 LOSSES = sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml"))
