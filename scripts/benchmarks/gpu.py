@@ -2,8 +2,8 @@
 
 All runs use bf16 with a float32 head, channels-last, with the images on the GPU. The convolutions of cuDNN may use
 TF32, which is the default of torch; the product in the head does not, because a cosine rounded to the ten bits of TF32
-is wrong by a good part of a margin near 0 degrees. The speed run is airbench94 (github.com/KellerJordan/cifar10-airbench)
-on an A100, as reported by its author, without compilation and imports; ours is `fit_seconds`.
+is wrong by a good part of a margin near 0 degrees. The speed run is airbench94 on an A100, as reported by its author
+(github.com/KellerJordan/cifar10-airbench), without compilation and imports; ours is `fit_seconds`.
 """
 
 import json
