@@ -1,9 +1,10 @@
 """What a run leaves on disk, as typed records. Reports, evaluation and dashboards need nothing else."""
 
+import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -12,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from camri_exp.errors import UserError
-from camri_exp.files import atomic_write
+from camri_exp.errors import UserError, first_line
+from camri_exp.files import atomic_write, locked
 from camri_exp.records import Number, Record
 
-RESULT, JOB, FAILURE, PREDICTIONS = "result.json", "job.json", "failure.json", "predictions.npz"
+RESULT, JOB, FAILURE, PREDICTIONS, PLAN = "result.json", "job.json", "failure.json", "predictions.npz", "jobs.json"
 # What NumPy raises for files that are damaged, are no archives, or hold objects (seen with mutated files).
 REFUSED = (
     OSError, ValueError, EOFError, RuntimeError, SyntaxError, TypeError, MemoryError, TokenError, struct.error,
@@ -177,3 +178,33 @@ def read_predictions(path: Path, names: Collection[str] | None = None) -> dict[s
             f"{path} was refused: it is damaged, or holds more than numbers and text. Copy it again, or evaluate the "
             "run's checkpoint instead: checkpoint=PATH"
         ) from error
+
+
+def read_plan(folder: Path) -> list[str]:
+    """The names of the jobs that the sweep in ``folder`` has planned, from ``jobs.json``; none where there is no plan.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = folder / PLAN
+    if not path.is_file():
+        return []
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: {first_line(error)}. Remove it; the sweep writes it again.") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) and name == Path(name).name for name in names):
+        raise UserError(f"{path} is damaged: expected a list of folder names. Remove it; the sweep writes it again.")
+    return names
+
+
+def add_to_plan(folder: Path, names: Sequence[str]) -> None:
+    """Add jobs to the plan. Two sweeps of one name may start at the same time, and be killed at any time.
+
+    Raises:
+        UserError: the plan is damaged, or the folder cannot be written.
+    """
+    with locked(folder / ".plan", "Give another folder: hydra.sweep.dir=DIR"):
+        planned = dict.fromkeys([*read_plan(folder), *names])
+        with atomic_write(folder / PLAN) as file:
+            json.dump(list(planned), file, indent=0)

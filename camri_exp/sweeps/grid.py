@@ -119,3 +119,14 @@ def _drop_foreign_keys(layers: Mapping[str, Layer], keys_of: Callable[[str], Ite
         for loss, layer in layers.items():
             if ".".join(name.split(".")[:2]) not in known[loss]:
                 layer.pop(name, None)
+
+
+def covering(jobs: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """Some of the jobs that together have every override of all jobs."""
+    seen: set[str] = set()
+    chosen = []
+    for job in jobs:
+        if not seen >= set(job):
+            chosen.append(job)
+            seen |= set(job)
+    return chosen

@@ -1,4 +1,4 @@
-"""What happens around a multirun, whichever sweeper and launcher it uses."""
+"""Hydra callbacks around a multirun, for every sweeper and launcher."""
 
 import importlib.util
 import sys
@@ -13,40 +13,40 @@ from camri_exp.cli import fail
 from camri_exp.sweeps.progress import SweepProgress
 
 
-class Sweep(Callback):
-    """Says which extra is missing; watches sweeps whose jobs only Optuna knows, and prints what it found."""
+class SweepHooks(Callback):
+    """Reports a missing extra; shows the progress of an Optuna search, whose jobs only Optuna knows, and its result."""
 
     def __init__(self) -> None:
-        self.watch: SweepProgress | None = None
+        self.progress: SweepProgress | None = None
 
-    def __reduce__(self) -> tuple[type["Sweep"], tuple[()]]:
-        """Launchers send this to the jobs' processes; the watch, with its thread and screen, stays behind."""
-        return Sweep, ()
+    def __reduce__(self) -> tuple[type["SweepHooks"], tuple[()]]:
+        """Launchers pickle this for the processes of the jobs; the progress and its thread are left out."""
+        return SweepHooks, ()
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         for part in ("launcher", "sweeper"):
             check_extra(config.hydra[part]._target_, f"hydra/{part}={config.hydra.runtime.choices[f'hydra/{part}']}")
         launch = config.sweep.launch  # resolved here once, so that all jobs see the same
         if "n_trials" in config.hydra.sweeper:
-            self.watch = SweepProgress(Path(config.hydra.sweep.dir), launch, None, config.hydra.sweeper.n_trials)
-            self.watch.__enter__()
+            self.progress = SweepProgress(Path(config.hydra.sweep.dir), launch, None, config.hydra.sweeper.n_trials)
+            self.progress.__enter__()
             sys.excepthook = self.on_uncaught
 
     def on_uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """Ctrl-C, which Optuna's sweeper lets through, ends in the table of the trials."""
-        if self.watch is None or not issubclass(kind, KeyboardInterrupt):
+        """Ctrl-C, which Optuna's sweeper does not handle, ends in the table of the trials."""
+        if self.progress is None or not issubclass(kind, KeyboardInterrupt):
             return sys.__excepthook__(kind, error, trace)
-        self.watch.__exit__(None, None, None)
+        self.progress.__exit__(None, None, None)
         print("The search was stopped; the same command adds trials to those it has.", file=sys.stderr)
         sys.exit(130)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        if self.watch is None:
+        if self.progress is None:
             return
         sys.excepthook = sys.__excepthook__
-        self.watch.__exit__(None, None, None)
+        self.progress.__exit__(None, None, None)
         print(pareto_front(Path(config.hydra.sweep.dir)))
-        if self.watch.failed:
+        if self.progress.failed:
             sys.exit(1)
 
 
@@ -61,12 +61,38 @@ def check_extra(target: str, choice: str) -> None:
 
 
 def pareto_front(folder: Path) -> str:
-    """The trials that no other one beats in both objectives, the most accurate first."""
+    """The trials that no other trial beats in both objectives, the most accurate first."""
     solutions = OmegaConf.load(folder / "optimization_results.yaml").solutions
     lines = [f"Pareto front of {folder}:", f"{'val accuracy':>13}{'val recall':>12}  overrides"]
-    for one in sorted(solutions, key=lambda one: -one["values"][0]):
-        accuracy, recall = one["values"]
+    for trial in sorted(solutions, key=lambda trial: -trial["values"][0]):
+        accuracy, recall = trial["values"]
         lines.append(
-            f"{accuracy:13.4f}{recall:12.4f}  {' '.join(f'{key}={value}' for key, value in one.params.items())}"
+            f"{accuracy:13.4f}{recall:12.4f}  {' '.join(f'{key}={value}' for key, value in trial.params.items())}"
         )
     return "\n".join(lines)
+
+
+class DrawFeatures(Callback):
+    """Draws ``features.png`` when a sweep ends: a circle for each run with two-dimensional features."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        from camri_exp.evaluation.plots import circle
+        from camri_exp.evaluation.predictions import from_run
+        from camri_exp.figures import style
+        from camri_exp.figures.feature_circle import features_on_circles
+        from camri_exp.results import RunResult
+
+        folder = Path(config.hydra.sweep.dir)
+        runs = sorted((path.parent for path in folder.glob("*/result.json")), key=lambda run: run.stat().st_ctime)
+        overrides = [RunResult.of(run).overrides for run in runs]
+        same = set.intersection(*map(set, overrides)) if len(runs) > 1 else set()
+        labels = [", ".join(text for text in run if text not in same) for run in overrides]
+        drawn = [circle(from_run(run, "test"), "test", label) for run, label in zip(runs, labels, strict=True)]
+        circles = [model for model in drawn if model is not None]
+        if not circles:
+            return
+        style.save(features_on_circles(circles), folder / "features.png")
+        print("angle from the important class's weight to the nearest other one:")
+        for model in circles:
+            print(f"  {model.label}: {', '.join(model.told())}")
+        print(f"figure: {folder / 'features.png'}")

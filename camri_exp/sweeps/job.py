@@ -79,7 +79,8 @@ def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], RunResult], fold
         raise KeyboardInterrupt from stop  # it stops the sweep as well
     except Exception as error:
         _record_failure(folder, error)
-        replace(record, state="failed", seconds=time.time() - begin).write(folder / JOB)
+        # Without the hash the next start begins anew: what made the job fail may be in its checkpoint.
+        replace(record, state="failed", seconds=time.time() - begin, config_hash=None).write(folder / JOB)
         return None
     finally:
         _free_memory()

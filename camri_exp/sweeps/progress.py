@@ -1,4 +1,4 @@
-"""What the user sees of a sweep: a progress line while it runs, a table of all jobs at its end."""
+"""The progress line of a sweep while it runs, and the table of all jobs at its end."""
 
 import sys
 import threading
@@ -13,7 +13,8 @@ from camri_exp.errors import UserError
 from camri_exp.results import FAILURE, RESULT, FailureRecord, JobRecord
 from camri_exp.sweeps.job import read_record, state_of
 
-INTERVAL = 1.0
+INTERVAL = 1.0  # seconds
+LONGEST_REASON = 160  # characters
 FINAL = ("done", "failed", "skipped")
 
 
@@ -21,10 +22,11 @@ class SweepProgress:
     """Reads the jobs' records below ``folder`` while they run, here, in other processes or on other machines.
 
     Args:
-        folder: the sweep's.
-        launch: the mark of this start of the sweep, which jobs copy into their records.
-        names: the jobs' folders; None while nobody knows them (Optuna), then all folders there.
-        total: how many jobs there will be.
+        folder: the folder of the sweep.
+        launch: the id of this start of the sweep, which jobs copy into their records.
+        names: the folders of the jobs; None where they are not known in advance (Optuna): then all folders there.
+        total: the number of jobs that there will be.
+        rerun: ``sweep.rerun``; with ``all`` no job will be skipped.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class SweepProgress:
     ) -> None:
         self.folder, self.launch, self.names, self.total = folder, launch, names, total
         self.begin, self.out = time.monotonic(), sys.stderr
-        # Most of these will be skipped at once; the estimate counts on the others.
+        # Most of these will be skipped at once, so that the estimate counts the others only.
         self.expected = {name for name in names or () if rerun != "all" and (folder / name / RESULT).is_file()}
         self.records: dict[str, JobRecord] = {}  # with the state that the job has in this start of the sweep
         self.shown = ""
@@ -50,14 +52,14 @@ class SweepProgress:
         self._show(self.line(), last=True)
         print(self.table(), file=self.out)
         if kind is not None:
-            print("The sweep was stopped; the same command goes on with what is missing.", file=self.out)
+            print("The sweep was stopped; the same command runs what is missing.", file=self.out)
 
     @property
     def failed(self) -> bool:
         return any(record.state == "failed" for record in self.records.values())
 
     def read(self) -> None:
-        """Take up the records that this start of the sweep has written since the last look."""
+        """Read the records that this start of the sweep has written since the last call."""
         for name in (
             self.names if self.names is not None else [path.parent.name for path in self.folder.glob("*/job.json")]
         ):
@@ -81,7 +83,7 @@ class SweepProgress:
         return "sweep: " + ", ".join(words)
 
     def table(self) -> str:
-        """A line a job."""
+        """The table: one line per job."""
         names = list(self.names) if self.names is not None else sorted(self.records)
         lines = [f"{'state':<12}{'seconds':>9}  job in {self.folder}"]
         for name in names:
@@ -99,7 +101,7 @@ class SweepProgress:
             error = FailureRecord.read(self.folder / name / FAILURE).error
         except UserError:
             return ""
-        return f": {error.splitlines()[0][:160]}" if error else ""
+        return f": {error.splitlines()[0][:LONGEST_REASON]}" if error else ""
 
     def _loop(self) -> None:
         while not self._stop.wait(INTERVAL):
@@ -107,7 +109,7 @@ class SweepProgress:
             self._show(self.line())
 
     def _show(self, line: str, last: bool = False) -> None:
-        """Over the last line on a terminal; in a log only what is new (an estimate moves every second)."""
+        """Replace the last line on a terminal; in a log print only what is new, not each new estimate."""
         known = line.split(", about")[0]
         if self.out.isatty():
             print(f"\r\033[K{line}", end="\n" if last else "", file=self.out, flush=True)

@@ -1,4 +1,4 @@
-"""What goes wrong in a job, on order: a callback that fails, stops, kills or holds its run after its first epoch."""
+"""A callback that fails, stops, kills or holds a run after its first epoch, as an environment variable orders."""
 
 import os
 import signal
@@ -15,12 +15,12 @@ ORDER = "CAMRI_TEST_FAULT"  # "<kind> <seed> <times>": not in the config, so tha
 
 
 class Fault(Callback):
-    """Happens at the second epoch of the runs of one seed, on their first so many starts."""
+    """Strikes at the second epoch of the runs of one seed, on their first starts, as many as ordered."""
 
-    def __init__(self, dirpath: str) -> None:
-        self.starts = Path(dirpath).parent / "starts"  # outlives what a new start of the job clears
+    starts: Path
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
+        self.starts = Path(trainer.default_root_dir) / "starts"  # a new start of the job does not remove it
         with open(self.starts, "a") as file:
             file.write(f"{trainer.current_epoch}\n")
 
@@ -46,9 +46,9 @@ def ask_for_memory() -> None:
 
 
 def hold() -> None:
-    """Until whoever waits for that has ended the job, however slow the machine."""
+    """Wait until the test has ended the job, however slow the machine."""
     time.sleep(600)
-    raise RuntimeError("held for ten minutes, and nobody came")
+    raise RuntimeError("held for ten minutes, and the test did not end it")
 
 
 FAULTS = {

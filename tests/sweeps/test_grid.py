@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from camri_exp.errors import UserError
+from camri_exp.results import add_to_plan
 from camri_exp.sweeps.grid import expand
-from hydra_plugins.camri_exp_sweeper import add_to_plan
 
 KEYS = {"ce": ["label_smoothing"], "camri": ["margin", "scale"], "arcface": ["margin", "scale"], "wce": ["weight"]}
 

@@ -97,7 +97,7 @@ def test_stopped_job_goes_on_from_its_checkpoint_and_uses_up_no_attempt(
     first = jobs()[0]
 
     assert stopped.code == 130
-    assert "the same command goes on with what is missing" in stopped.err
+    assert "the same command runs what is missing" in stopped.err
     assert (read(first / "job.json")["state"], read(first / "job.json")["attempt"]) == ("interrupted", 0)
     sweep("stop", *same, times=2)
     assert sweep("stop", *same, times=2).code == 0
@@ -113,4 +113,4 @@ def test_killed_once_too_often_is_a_failure(sweep: Sweep, jobs: Callable[[], lis
     finished = sweep("stop", "sweep.launch=one")
 
     assert states(finished) == ["failed", "done"]
-    assert "the process was killed 3 times (out of memory?) and is not tried again" in finished.err
+    assert "the process was killed 3 times (out of memory?) and is not started again" in finished.err

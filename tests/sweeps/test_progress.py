@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from camri_exp.results import write_json
-from camri_exp.sweeps import progress as watch
-from camri_exp.sweeps.hooks import Sweep
+from camri_exp.files import write_json
+from camri_exp.sweeps import progress as progress_module
+from camri_exp.sweeps.hooks import SweepHooks
 from camri_exp.sweeps.progress import SweepProgress, span
 
 NOW = "this start"
@@ -19,7 +19,7 @@ NOW = "this start"
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Its first item is the time."""
     time = [100.0]
-    monkeypatch.setattr(watch.time, "monotonic", lambda: time[0])
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: time[0])
     return time
 
 
@@ -33,28 +33,28 @@ def test_line_counts_jobs_and_estimates_the_time_to_go(tmp_path: Path, clock: li
     for i in range(4):  # done earlier: they will be skipped at once
         record(tmp_path, f"job{i}", launch="before", state="done")
         (tmp_path / f"job{i}" / "result.json").touch()
-    one = SweepProgress(tmp_path, NOW, names, len(names))
-    assert one.line() == "sweep: 0 done, 0 failed, 0 skipped, 10 left"
+    progress = SweepProgress(tmp_path, NOW, names, len(names))
+    assert progress.line() == "sweep: 0 done, 0 failed, 0 skipped, 10 left"
 
     clock[0] += 60
     record(tmp_path, "job0", launch="before", state="done", skipped=NOW)
     record(tmp_path, "job4", launch=NOW, state="done", seconds=25)
     record(tmp_path, "job5", launch=NOW, state="failed", seconds=35)
     record(tmp_path, "job6", launch=NOW, state="running")
-    one.read()
+    progress.read()
 
     # Two of six jobs took 60 s; the three others that are done already take none.
-    assert one.line() == "sweep: 1 done, 1 failed, 1 skipped, 7 left, about 2 min to go"
-    assert one.failed
+    assert progress.line() == "sweep: 1 done, 1 failed, 1 skipped, 7 left, about 2 min to go"
+    assert progress.failed
 
 
 def test_records_of_an_earlier_start_do_not_count(tmp_path: Path, clock: list[float]) -> None:
     record(tmp_path, "a", launch="before", state="failed")
-    one = SweepProgress(tmp_path, NOW, ["a"], 1)
-    one.read()
+    progress = SweepProgress(tmp_path, NOW, ["a"], 1)
+    progress.read()
 
-    assert not one.failed
-    assert "not run here" in one.table()
+    assert not progress.failed
+    assert "not run here" in progress.table()
 
 
 def test_table_says_state_seconds_attempts_and_the_reason(tmp_path: Path) -> None:
@@ -63,10 +63,10 @@ def test_table_says_state_seconds_attempts_and_the_reason(tmp_path: Path) -> Non
     write_json(tmp_path / "b" / "failure.json", {"error": "one line\nand another"})
     record(tmp_path, "c", launch=NOW, state="running", attempt=1)
     record(tmp_path, "d", launch="before", state="done", skipped=NOW, seconds=9.0)
-    one = SweepProgress(tmp_path, NOW, ["a", "b", "c", "d"], 4)
-    one.read()
+    progress = SweepProgress(tmp_path, NOW, ["a", "b", "c", "d"], 4)
+    progress.read()
 
-    assert one.table().splitlines() == [
+    assert progress.table().splitlines() == [
         f"state         seconds  job in {tmp_path}",
         "done              2.3  a (attempt 2)",
         "failed            1.0  b: one line",
@@ -77,16 +77,16 @@ def test_table_says_state_seconds_attempts_and_the_reason(tmp_path: Path) -> Non
 
 
 def test_a_log_gets_a_line_only_when_a_job_ends(tmp_path: Path, clock: list[float]) -> None:
-    one = SweepProgress(tmp_path, NOW, ["a", "b"], 2)
-    one.out = io.StringIO()
+    progress = SweepProgress(tmp_path, NOW, ["a", "b"], 2)
+    progress.out = io.StringIO()
     for _ in range(3):
         clock[0] += 1
-        one._show(one.line())
+        progress._show(progress.line())
     record(tmp_path, "a", launch=NOW, state="done")
-    one.read()
-    one._show(one.line())
+    progress.read()
+    progress._show(progress.line())
 
-    assert [line.split(", about")[0] for line in one.out.getvalue().splitlines()] == [
+    assert [line.split(", about")[0] for line in progress.out.getvalue().splitlines()] == [
         "sweep: 0 done, 0 failed, 0 skipped, 2 left",
         "sweep: 1 done, 0 failed, 0 skipped, 1 left",
     ]
@@ -99,7 +99,7 @@ def test_spans(seconds: float, words: str) -> None:
 
 def test_a_search_can_be_sent_to_other_processes_while_it_is_watched(tmp_path: Path) -> None:
     """Launchers pickle Hydra's callbacks along with each job."""
-    hook = Sweep()
-    hook.watch = SweepProgress(tmp_path, NOW, None, 4)
-    with hook.watch:
-        assert pickle.loads(pickle.dumps(hook)).watch is None
+    hook = SweepHooks()
+    hook.progress = SweepProgress(tmp_path, NOW, None, 4)
+    with hook.progress:
+        assert pickle.loads(pickle.dumps(hook)).progress is None

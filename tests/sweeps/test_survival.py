@@ -136,7 +136,7 @@ def test_interrupt_stops_cleanly(sweep: Sweep) -> None:
     assert process.returncode == 130
     assert "Traceback" not in out
     assert "interrupted" in out
-    assert "the same command goes on" in out
+    assert "the same command runs what is missing" in out
     assert not (job / "result.json").exists()
 
 
@@ -155,7 +155,7 @@ def test_slurm_job_at_its_time_limit_goes_on_from_its_checkpoint(
         assert f"#SBATCH {line}\n" in (home / "script").read_text()
     (job,) = sweep.records()
     log = (sweep.folder / job / "run.log").read_text()
-    assert log.index("Requeued job 7 (19 remaining timeouts)") < log.index("going on from checkpoints/last.ckpt")
+    assert log.index("Requeued job 7 (19 remaining timeouts)") < log.index("resuming from checkpoints/last.ckpt")
     assert_same(sweep, quiet, jobs=1)
 
 

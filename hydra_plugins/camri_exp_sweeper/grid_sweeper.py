@@ -1,0 +1,80 @@
+"""The sweeper behind ``-m``."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from omegaconf import OmegaConf
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's basic sweeper with lists for single losses, a progress line, a table at the end, and a true exit code.
+
+    camri_exp is imported inside the methods, because Hydra imports every plug-in at every start.
+    """
+
+    def __init__(self, params: dict[str, Any] | None = None) -> None:
+        super().__init__(max_batch_size=None, params=params)
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from camri_exp.cli import fail
+        from camri_exp.errors import UserError
+        from camri_exp.identity import job_name
+        from camri_exp.results import add_to_plan
+        from camri_exp.sweeps.progress import SweepProgress
+
+        assert self.config is not None
+        assert self.launcher is not None
+        jobs = self.jobs(arguments)
+        names = [job_name(job) for job in jobs]
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")  # as Hydra's own sweeper does
+        try:
+            add_to_plan(folder, names)
+        except UserError as error:
+            fail(error)
+        try:
+            with SweepProgress(
+                folder, self.config.sweep.launch, names, len(names), self.config.sweep.rerun
+            ) as progress:
+                returns = self.launcher.launch(jobs, initial_job_idx=0)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except Exception as error:  # the launcher's own: the errors of jobs are caught in the job
+            if os.environ.get("HYDRA_FULL_ERROR") == "1":
+                raise
+            fail(f"the launcher stopped: {error}")
+        if progress.failed:
+            sys.exit(1)
+        return [returns]
+
+    def jobs(self, arguments: Sequence[str]) -> list[list[str]]:
+        """All jobs. Every value of every list is composed once, so that a wrong one ends the sweep before it starts."""
+        from camri_exp.cli import fail
+        from camri_exp.errors import UserError
+        from camri_exp.reporting.ranking import resolve_ranks
+        from camri_exp.sweeps.grid import covering, expand
+
+        assert self.config is not None
+        choices = self.config.hydra.runtime.choices
+        try:
+            jobs = expand(self.params, self.config.sweep.only, arguments, choices.loss, self.keys_of)
+            for job in covering(jobs):
+                resolve_ranks(self.compose(job))
+        except UserError as error:
+            fail(error)
+        return jobs
+
+    def keys_of(self, loss: str) -> list[str]:
+        """The keys of the config of a loss."""
+        return [str(key) for key in self.compose([f"loss={loss}"]).loss]
+
+    def compose(self, overrides: Sequence[str]) -> Any:
+        """The config of a job with these overrides."""
+        assert self.hydra_context is not None
+        assert self.config is not None
+        return self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
