@@ -1,13 +1,19 @@
-"""Job folders: named by their overrides, whatever the order, and short enough for any file system."""
+"""What makes two runs the same: job names, config hashes, and the configuration that a run belongs to."""
 
+import json
 import random
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
-from camri_exp.identity import job_name
+from camri_exp.errors import UserError
+from camri_exp.identity import config_hash, identity_of, job_name
+from tests.conftest import QUICK, TESTS, Command
+from tests.helpers.results import result_of
 
 overrides = st.lists(
     st.tuples(st.sampled_from(["loss", "loss.margin", "+a/b", "data.root", "seed"]), st.text(max_size=80)).map(
@@ -55,3 +61,101 @@ def test_name_is_a_short_plain_file_name_and_does_not_depend_on_the_order(
 )
 def test_different_overrides_have_different_names(one: list[str], other: list[str]) -> None:
     assert job_name(one) != job_name(other)
+
+
+def hashed(root: str | None) -> str:
+    return config_hash(OmegaConf.create({"seed": 0, "data": {"name": "gtsrb", "root": root}}))
+
+
+def test_a_run_is_the_same_wherever_a_machine_keeps_its_data_sets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CAMRI_DATA", raising=False)
+    here = hashed("data")
+    monkeypatch.setenv("CAMRI_DATA", str(tmp_path))
+    assert hashed(str(tmp_path)) == here
+
+
+def test_a_folder_given_as_data_root_is_part_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CAMRI_DATA", str(tmp_path))
+    assert len({hashed(root) for root in (str(tmp_path), str(tmp_path / "mine"), "data", None)}) == 4
+
+
+def config(**values: object) -> object:
+    return OmegaConf.create({"seed": 3, "important_class": 8, "data": {"name": "digits", "root": None}} | values)
+
+
+def test_runs_that_differ_by_the_seed_are_one_configuration() -> None:
+    first, second = (identity_of(config(seed=seed, split_seed="${seed}"), ()) for seed in (1, 2))
+    assert first == second
+    assert config_hash(config(seed=1)) != config_hash(config(seed=2))
+
+
+def test_the_important_class_counts_where_the_loss_needs_it() -> None:
+    for needs, same in ((("num_classes",), True), (("num_classes", "important_class"), False)):
+        first, second = (identity_of(config(important_class=k), needs) for k in (3, 8))
+        assert first.class_free == second.class_free == same
+        assert (first.configuration == second.configuration) == same
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"callbacks": {"best": {"monitor": "val/recall_important"}}},
+        {"data": {"name": "digits", "root": None, "imbalance": {"class_name": "${important_class}"}}},
+    ],
+)
+def test_a_config_that_refers_to_the_important_class_is_not_class_free(values: dict[str, object]) -> None:
+    assert not identity_of(config(**values), ()).class_free
+
+
+def test_a_resumed_run_belongs_to_the_configuration_of_its_first_start(
+    train: Command, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stored config is resolved: there, ``split_seed=${seed}`` has become a number."""
+
+    def power_cut(*_: object) -> None:
+        raise UserError("the power went out")
+
+    study = ("+data.split_seed=${seed}", "loss=ce", "trainer.max_epochs=1")
+    for seed in (0, 1):
+        assert train(*study, f"seed={seed}", into=f"seed{seed}").code == 0
+    with monkeypatch.context() as power:
+        power.setattr("camri_exp.training.callbacks.ReseedEachEpoch.on_train_epoch_start", power_cut)
+        assert train(*study, "seed=2", into="seed2").code == 1
+    assert command("train", f"resume={tmp_path / 'seed2'}").code == 0
+    results = [result_of(tmp_path / f"seed{seed}") for seed in (0, 1, 2)]
+    assert len({result["setting"] for result in results}) == 1
+    assert len({result["config_hash"] for result in results}) == 3
+
+
+FORWARDING = """
+from camri_exp.losses import CAMRILoss
+
+
+class WiderLoss(CAMRILoss):
+    def __init__(self, margin: float, **rest) -> None:
+        super().__init__(margin=2 * margin, **rest)
+"""
+
+
+def test_a_report_keeps_both_classes_of_a_loss_that_forwards_its_arguments(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a loss was taken for one that does not depend on the class: its runs for a second class were dropped."""
+    (tmp_path / "wider_loss.py").write_text(FORWARDING)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "configs" / "loss").mkdir(parents=True)
+    (tmp_path / "configs" / "loss" / "wider.yaml").write_text(
+        "defaults:\n  - override /head@_global_.head: cosine\n"
+        "name: wider\n_target_: wider_loss.WiderLoss\nmargin: 0.1\nscale: 16.0\n"
+    )
+    search = f"hydra.searchpath=[file://{TESTS / 'configs'},file://{tmp_path / 'configs'}]"
+    sweep = ("data=tiny", search, *QUICK, "loss=ce,wider", "important_class=red,blue", "sweep.name=two")
+    assert command("train", "-m", *sweep).code == 0
+    results = [json.loads(path.read_text()) for path in Path("logs/sweeps/two").glob("*/result.json")]
+    assert {result["loss"]: result["class_free"] for result in results} == {"ce": True, "wider": False}
+    finished = command("report", "sweep=logs/sweeps/two")
+    assert finished.code == 0, finished.err
+    rows = (Path("logs/sweeps/two/report/table.csv")).read_text().splitlines()
+    assert sorted(row.split(",")[2] for row in rows if ",wider," in row) == ["blue", "red"]
