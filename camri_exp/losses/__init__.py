@@ -1,6 +1,6 @@
-"""Losses: scores and targets to a scalar, one file each. Importing them needs torch alone.
+"""The losses, one per file: scores and targets to a scalar. Importing them requires torch only.
 
-A new file here is exported by the loop at the end; the list is for editors and type checkers.
+The loop at the end exports the losses of all files, new ones too. The imports above it serve editors and type checkers.
 """
 
 import pkgutil

@@ -1,4 +1,4 @@
-"""The one angular-margin loss: a margin a class makes it L2-softmax, ArcFace or CAMRI."""
+"""The angular-margin loss; L2-softmax, ArcFace and CAMRI differ in the margins per class only."""
 
 from typing import ClassVar
 
@@ -12,17 +12,17 @@ ABOVE_PI = ("hard", "easy", "reference")
 
 
 def margin_shift(cosine: Tensor, margin: Tensor, above_pi: str = "hard") -> Tensor:
-    """``cos(theta + m) - cos(theta)`` from ``cos(theta)``, both of one shape, without acos; exactly zero for m = 0.
+    """``cos(theta + m) - cos(theta)`` from ``c = cos(theta)``, without acos; exactly zero for m = 0.
 
-    ``cos(theta + m) = c cos m - sqrt(1 - c²) sin m``. Its derivative by c is unbounded near theta = 0, but with the
-    derivative of c by the feature the product is bounded; only the exact 0/0 is kept out.
+    ``cos(theta + m) = c cos m - sqrt(1 - c²) sin m``. Its derivative with respect to c is unbounded near theta = 0, but
+    the product with the derivative of c with respect to the feature is bounded. Only 0/0 has to be avoided.
 
     Args:
-        cosine: cosines of the angle to the own class.
-        margin: margins in radians.
-        above_pi: what holds for theta + m > pi, where the cosine rises again and would reward the worst samples.
-            ``hard`` goes on with ``c - m sin m``, which falls with theta; ``easy`` adds the margin only where c > 0;
-            ``reference`` leaves it, as the CAMRI authors' code does.
+        cosine: cosines of the angles to the weight of the target class, of any shape.
+        margin: margins in radians, of the same shape.
+        above_pi: the behaviour for theta + m > pi, where the cosine increases again and would reward the worst samples.
+            ``hard`` uses ``c - m sin m`` there, which decreases with theta. ``easy`` adds the margin only where c > 0.
+            ``reference`` changes nothing, as the code of the CAMRI authors.
     """
     cos, sin = margin.cos(), margin.sin()
     sine = ((1 - cosine) * (1 + cosine)).clamp_min(torch.finfo(cosine.dtype).tiny).sqrt()
@@ -37,9 +37,16 @@ def margin_shift(cosine: Tensor, margin: Tensor, above_pi: str = "hard") -> Tens
 def angular_margin_loss(
     scores: Tensor, target: Tensor, margins: Tensor, scale: float, above_pi: str = "hard"
 ) -> Tensor:
-    """``-1/N sum log softmax(s cos(theta_nk + [k = t_n] m_k))_t``; (N, K) cosines, (N,) targets, (K,) margins.
+    """``-1/N sum_n log softmax(s cos(theta_nk + [k = t_n] m_k))_t``.
 
-    Only the target's score changes, so N values go through the margin, not N x K.
+    The margin changes the target's score only, hence N values are computed with it, not N x K.
+
+    Args:
+        scores: cosines (N, K).
+        target: classes (N,).
+        margins: radians (K,).
+        scale: s.
+        above_pi: see ``margin_shift``.
     """
     check_classes(scores, len(margins))
     with torch.autocast(scores.device.type, enabled=False):
@@ -51,14 +58,20 @@ def angular_margin_loss(
 
 
 class AngularMarginLoss(Loss):
-    """Angular-margin softmax with a margin for each class.
+    """Angular-margin softmax with one margin per class.
+
+    ``-1/N sum_n log softmax(s cos(theta_nk + [k = t_n] m_k))_t``
 
     Args:
         margins: (K,) radians in [0, pi).
-        scale: s > 0. Too small a scale cannot fit many classes: the least loss is log(1 + (K-1) exp(-sK/(K-1))).
-        above_pi: see ``margin_shift``. The default ``hard`` lets the loss grow with theta up to pi, as insightface and
-            pytorch-metric-learning do (for margins up to 2.33, where its two pieces meet in the right order); with
-            features of 100 dimensions and more the three hardly differ.
+        scale: s > 0. Too small a scale cannot fit many classes: the minimum of the loss is
+            log(1 + (K-1) exp(-sK/(K-1))).
+        above_pi: see ``margin_shift``. With the default ``hard`` the loss increases with theta up to pi, as in
+            insightface and pytorch-metric-learning (for margins up to 2.33, where the two pieces meet in the right
+            order). With features of 100 dimensions or more the three hardly differ.
+
+    Raises:
+        ValueError: a margin outside [0, pi), a scale that is not positive, or an unknown ``above_pi``.
     """
 
     score_type: ClassVar[str] = "cosine"
@@ -78,7 +91,7 @@ class AngularMarginLoss(Loss):
         return angular_margin_loss(scores, target, self.margins, self.scale, self.above_pi)
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """``softmax(s cos theta)``: without margins, which exist in training only."""
+        """``softmax(s cos theta)``, (N, K), without the margins, which apply to training only."""
         return (self.scale * at_least_float32(scores)).softmax(dim=1)
 
     def extra_repr(self) -> str:

@@ -1,4 +1,4 @@
-"""ArcFace: the same angular margin on every class."""
+"""ArcFace: the same angular margin for all classes."""
 
 from typing import ClassVar
 
@@ -7,12 +7,12 @@ from camri_exp.losses.base import per_class
 
 
 class ArcFaceLoss(AngularMarginLoss):
-    """Additive angular margin loss (Deng et al. 2019, arXiv:1801.07698): CAMRI with every class important.
+    """Additive angular margin loss (Deng et al. 2019, arXiv:1801.07698); equal to CAMRI with all classes important.
 
     Args:
         num_classes: K.
         margin: radians in [0, pi).
-        scale: s > 0. The 64 of face recognition is for thousands of classes; with ten, 8 to 16 work.
+        scale: s > 0. Face recognition uses 64 for thousands of classes; 8 to 16 suit ten classes.
         above_pi: ``hard``, ``easy`` or ``reference``; see ``margin_shift``.
     """
 

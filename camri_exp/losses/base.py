@@ -1,4 +1,4 @@
-"""What every loss shares: the interface, and settings that are one number for some classes or one a class."""
+"""The interface of the losses, and the checks of their settings."""
 
 import math
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 Numbers = float | Sequence[float] | Sequence[Sequence[float]] | Tensor
 
-# What a class's own numbers are kept in: float64, so that float64 scores lose nothing. Apple's GPUs have none.
+# The dtype of constants per class: float64, so that float64 scores lose no precision. Apple's GPUs do not have it.
 PRECISE = torch.float32 if torch.backends.mps.is_available() else torch.float64
 
 
 class Loss(nn.Module):
-    """``loss(scores (N, K), target (N,)) -> scalar``, with the scores straight from the head.
+    """``loss(scores (N, K), target (N,)) -> scalar``, the mean over the batch; the scores are those of the head.
 
-    Margins, scales, weights and class counts live in the loss alone: the scores stay those that predict.
+    Margins, scales, weights and class counts are in the loss alone, so that ``scores.argmax(1)`` is the prediction.
 
-    A subclass declares what its constructor needs to know of the task and which scores it works on; its own subclasses
-    inherit both.
+    A subclass declares what its constructor needs to know of the task and which scores it works on. Subclasses of the
+    subclass inherit both.
 
     Attributes:
         needs: names of constructor arguments that the training run fills in: ``num_classes`` (K), ``important_class``
@@ -33,27 +33,31 @@ class Loss(nn.Module):
     score_type: ClassVar[str] = "logits"
 
     def register_constant(self, name: str, values: Tensor | None) -> None:
-        """Make ``values`` a buffer: it moves and is saved with the loss, and is not learned."""
+        """Register ``values`` as a buffer: it moves with the loss, is saved with it, and is not trained."""
         self.register_buffer(name, None if values is None else values.to(PRECISE))
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """Probabilities (N, K) of scores (N, K), as the loss takes them."""
+        """Estimates of P(k | x), (N, K), from scores (N, K). They undo what the loss does to the scores."""
         return at_least_float32(scores).softmax(dim=1)
 
 
 def at_least_float32(scores: Tensor) -> Tensor:
-    """Half-precision scores as float32; float32 and float64 as they are."""
+    """Scores in half precision converted to float32; float32 and float64 unchanged."""
     return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
 
 def check_classes(scores: Tensor, num_classes: int) -> None:
-    """Raise a ValueError unless ``scores`` has a column for each class."""
+    """Raise a ValueError unless ``scores`` has ``num_classes`` columns."""
     if scores.shape[-1] != num_classes:
         raise ValueError(f"the scores have {scores.shape[-1]} classes, the loss was made for {num_classes}")
 
 
 def numbers(name: str, value: Numbers) -> Tensor:
-    """``value`` as float64: a number, or a list or array of numbers, else a ValueError."""
+    """``value``, a number or an array of numbers, as a float64 tensor.
+
+    Raises:
+        ValueError: the value is not numeric.
+    """
     try:
         return torch.as_tensor(value, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -61,7 +65,11 @@ def numbers(name: str, value: Numbers) -> Tensor:
 
 
 def class_ids(important_class: int | Sequence[int], num_classes: int) -> list[int]:
-    """The ids in ``important_class``, each once and each a class, else a ValueError."""
+    """The class ids in ``important_class``.
+
+    Raises:
+        ValueError: no id, an id that is not a class, or one that is given twice.
+    """
     ids = numbers("important_class", important_class).reshape(-1).tolist()
     if not ids:
         raise ValueError("important_class is empty; expected at least one class id")
@@ -74,16 +82,16 @@ def class_ids(important_class: int | Sequence[int], num_classes: int) -> list[in
 
 
 def per_class(name: str, value: Numbers, num_classes: int, least: float | None = None) -> Tensor:
-    """``value`` as a vector (K,): a number for all classes, or K numbers; finite and at least ``least``.
+    """``value`` as a vector (K,). One number holds for all classes.
 
     Raises:
-        ValueError: any other number of values, or a value that is not finite or below ``least``.
+        ValueError: neither one nor K values, or a value that is not finite or below ``least``.
     """
     vector = numbers(name, value)
     if vector.ndim == 0:
         vector = vector.repeat(num_classes)
     if vector.shape != (num_classes,):
-        raise ValueError(f"{name} has {vector.numel()} values; expected one number or {num_classes}, one a class")
+        raise ValueError(f"{name} has {vector.numel()} values; expected one number or {num_classes}, one per class")
     return finite(name, vector, least)
 
 
@@ -95,16 +103,19 @@ def on_important(
     elsewhere: float,
     least: float | None = None,
 ) -> Tensor:
-    """A vector (K,) that is ``value`` (one number for all, or one each) on the important classes.
+    """A vector (K,): ``value`` for the important classes, ``elsewhere`` for the others.
+
+    Args:
+        value: one number for all important classes, or one per important class.
 
     Raises:
-        ValueError: a wrong id, a wrong number of values, a value that is not finite or below ``least``.
+        ValueError: a wrong id, a wrong number of values, or a value that is not finite or below ``least``.
     """
     ids = class_ids(important_class, num_classes)
     values = numbers(name, value)
     if values.ndim and values.shape != (len(ids),):
         raise ValueError(
-            f"{name} has {values.numel()} values; expected one number, or {len(ids)}: one an important class"
+            f"{name} has {values.numel()} values; expected one number, or {len(ids)}: one per important class"
         )
     vector = torch.full((num_classes,), elsewhere, dtype=torch.float64)
     vector[ids] = values
@@ -112,7 +123,11 @@ def on_important(
 
 
 def finite(name: str, values: Tensor, least: float | None = None) -> Tensor:
-    """``values`` if all are finite and at least ``least``, else a ValueError."""
+    """``values``, checked.
+
+    Raises:
+        ValueError: a value that is not finite or below ``least``.
+    """
     if not values.isfinite().all():
         raise ValueError(f"{name} holds NaN or infinity; expected finite numbers")
     if least is not None and (values < least).any():
@@ -121,7 +136,11 @@ def finite(name: str, values: Tensor, least: float | None = None) -> Tensor:
 
 
 def number(name: str, value: float, least: float = 0.0, below: float = math.inf) -> float:
-    """``value`` if it is a number in [least, below), else a ValueError."""
+    """``value`` as a float, checked.
+
+    Raises:
+        ValueError: it is not a number in [least, below).
+    """
     if not (isinstance(value, Real) and least <= value < below):
         upper = f" and below {below:g}" if below < math.inf else ""
         raise ValueError(f"{name}={value!r}; expected a number of at least {least:g}{upper}")
@@ -129,16 +148,24 @@ def number(name: str, value: float, least: float = 0.0, below: float = math.inf)
 
 
 def positive(name: str, value: float) -> float:
-    """``value`` if it is a finite number above zero, else a ValueError."""
+    """``value`` as a float, checked.
+
+    Raises:
+        ValueError: it is not a finite number above 0.
+    """
     if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
         raise ValueError(f"{name}={value!r}; expected a number above 0")
     return float(value)
 
 
 def counts(class_counts: Sequence[int] | None) -> Tensor:
-    """Class counts (K,) as float64, each at least 1, else a ValueError."""
+    """Class counts (K,) as a float64 tensor.
+
+    Raises:
+        ValueError: no counts, or a count below 1.
+    """
     if class_counts is None:
-        raise ValueError("class_counts is missing; give the number of training images of every class")
+        raise ValueError("class_counts is missing; give the number of training images per class")
     vector = numbers("class_counts", class_counts)
     if vector.ndim != 1 or not ((vector >= 1) & vector.isfinite()).all():
         raise ValueError("class_counts must give every class at least one training image")

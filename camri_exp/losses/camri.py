@@ -1,4 +1,4 @@
-"""CAMRI: an angular margin on the important classes alone."""
+"""CAMRI: an angular margin for the important classes only."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -11,12 +11,12 @@ class CAMRILoss(AngularMarginLoss):
     """Class-sensitive Additive Angular Margin loss (Nishiyama et al. 2022, arXiv:2209.10920).
 
     ``-1/N sum_n log [ e^{s cos(theta_t + m_t)} / (e^{s cos(theta_t + m_t)} + sum_{k != t} e^{s cos theta_k}) ]`` with
-    m_k > 0 for the important classes only. A sample of any other class has exactly the L2-softmax loss.
+    m_k > 0 for the important classes and 0 for the others. For a sample of another class it equals the L2-softmax loss.
 
     Args:
         num_classes: K.
         important_class: one id or several.
-        margin: radians in [0, pi); one number for all important classes, or one each.
+        margin: radians in [0, pi); one number for all important classes, or one per important class.
         scale: s > 0; 8 to 16 for ten to fifty classes.
         above_pi: ``hard``, ``easy`` or ``reference``; see ``margin_shift``.
     """

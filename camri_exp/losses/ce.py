@@ -10,7 +10,7 @@ class CrossEntropyLoss(Loss):
     """``-log softmax(z)_t``, mean over the batch.
 
     Args:
-        label_smoothing: in [0, 1): the share of the target that is spread over all classes.
+        label_smoothing: in [0, 1), the share of the target distribution that is uniform over all classes.
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:

@@ -11,10 +11,10 @@ from camri_exp.losses.wce import WeightedCrossEntropyLoss
 
 class ClassBalancedLoss(WeightedCrossEntropyLoss):
     """Weighted cross-entropy with ``w_k ∝ (1 - beta) / (1 - beta^{n_k})``, summing to K (Cui et al. 2019,
-    arXiv:1901.05555). beta = 0 is cross-entropy; towards 1 the weights become those of inverse frequency.
+    arXiv:1901.05555). beta = 0 is cross-entropy; for beta towards 1 the weights approach inverse class frequencies.
 
     Args:
-        class_counts: training images of each class, n.
+        class_counts: training images per class, n.
         beta: in [0, 1).
         normalize: ``batch`` or ``weights``; see ``WeightedCrossEntropyLoss``.
     """

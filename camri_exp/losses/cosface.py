@@ -1,4 +1,4 @@
-"""CosFace: the margin is taken from the cosine, not added to the angle."""
+"""CosFace: the margin is subtracted from the cosine, not added to the angle."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -15,8 +15,8 @@ class CosFaceLoss(Loss):
 
     Args:
         num_classes: K.
-        margin: in [0, 2], the range of a difference of cosines; one number, or one a class. The paper's is .35.
-        scale: s > 0; 64 in the paper, with thousands of faces.
+        margin: in [0, 2], the range of a difference of cosines; one number, or one per class. The paper uses 0.35.
+        scale: s > 0. The paper uses 64 for thousands of faces.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes"})
@@ -27,7 +27,7 @@ class CosFaceLoss(Loss):
         super().__init__()
         margins = per_class("margin", margin, num_classes, least=0)
         if (margins > 2).any():
-            raise ValueError(f"margin={margins.max():g}; expected at most 2: cosines lie no further apart")
+            raise ValueError(f"margin={margins.max():g}; expected at most 2, the largest difference of two cosines")
         self.scale = positive("scale", scale)
         self.register_constant("margins", margins)
 
@@ -39,7 +39,7 @@ class CosFaceLoss(Loss):
             return F.cross_entropy(self.scale * scores.scatter_add(1, target[:, None], -margin[:, None]), target)
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """``softmax(s cos theta)``: without margins, which exist in training only."""
+        """``softmax(s cos theta)``, (N, K), without the margins, which apply to training only."""
         return (self.scale * at_least_float32(scores)).softmax(dim=1)
 
     def extra_repr(self) -> str:

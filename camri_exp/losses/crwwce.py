@@ -1,4 +1,4 @@
-"""Real-world-weight cross-entropy: a price on what is missed, and another on what is called wrongly."""
+"""Real-world-weight cross-entropy: separate costs of false negatives and false positives."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -16,16 +16,17 @@ class RealWorldWeightedCrossEntropyLoss(Loss):
 
     Args:
         num_classes: K.
-        false_negative: w_fn >= 0. A number: the price of missing an important class (1 elsewhere). K numbers: one a
-            class.
-        false_positive: w_fp >= 0. A number: the price of calling another class's image important (0 elsewhere). A
-            K x K matrix: row t, column j is the price of calling class t class j; the diagonal is not read.
-        important_class: one id or several. Without it a single number holds for every class.
+        false_negative: w_fn >= 0. One number: the cost of missing an important class (1 for the others). K numbers:
+            one per class.
+        false_positive: w_fp >= 0. One number: the cost of predicting an important class for an image of another class
+            (0 for the other predictions). K x K matrix: row t, column j is the cost of predicting j for class t; the
+            diagonal is ignored.
+        important_class: one id or several. Without it a single number holds for all classes.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class"})
     false_negative: Tensor  # (K,)
-    false_positive: Tensor  # (1, K) if all targets share their prices, else (K, K)
+    false_positive: Tensor  # (1, K) where the costs do not depend on the target, else (K, K)
 
     def __init__(
         self,
@@ -60,14 +61,14 @@ class RealWorldWeightedCrossEntropyLoss(Loss):
 
 
 def log_probabilities(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """``log p`` and ``log(1 - p)`` of p = softmax(scores), both (N, K), finite and accurate however large the scores.
+    """``log p`` and ``log(1 - p)`` of p = softmax(scores), both (N, K), finite and accurate for scores of any size.
 
-    ``log(1 - p_j)`` is ``log1p(-p_j)``, accurate for p_j up to 1/2. Only the largest score can have more: there it is
-    ``logsumexp_{i != j} z - logsumexp z``.
+    ``log(1 - p_j)`` is computed as ``log1p(-p_j)``, which is accurate for p_j up to 1/2. Only the largest score can
+    have a larger p_j: there it is ``logsumexp_{i != j} z - logsumexp z``.
     """
     top = scores.detach().argmax(1, keepdim=True)
     log_p = scores.log_softmax(1)
     rest = scores.scatter(1, top, -torch.inf).logsumexp(1, keepdim=True) - scores.logsumexp(1, keepdim=True)
-    # The top's column is set first: log1p(-1) would leak its infinite gradient into the sum.
+    # The column of the largest score is replaced before log1p: the infinite gradient at -1 would reach the sum.
     log_not_p = torch.log1p(-log_p.scatter(1, top, -1.0).exp())
     return log_p, log_not_p.scatter(1, top, rest)

@@ -1,4 +1,4 @@
-"""Focal loss: samples that are already right count less."""
+"""Focal loss: samples that are classified well have less weight."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -14,9 +14,9 @@ class FocalLoss(Loss):
     """``-a_t (1 - p_t)^gamma log p_t``, mean over the batch; p = softmax(z) (Lin et al. 2017, arXiv:1708.02002).
 
     Args:
-        gamma: at least 0; 0 is cross-entropy, 2 the paper's choice.
-        alpha: K weights, one a class; none weighs all alike.
-        num_classes: K, to refuse an ``alpha`` of another length at once and not at the first batch.
+        gamma: at least 0; 0 is cross-entropy, the paper uses 2.
+        alpha: K weights, one per class; without it all classes have weight 1.
+        num_classes: K; with it, an ``alpha`` of another length is an error at construction, not at the first batch.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes"})
@@ -30,7 +30,7 @@ class FocalLoss(Loss):
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         scores = at_least_float32(scores)
         log_p = -F.cross_entropy(scores, target, reduction="none")
-        # 1 - p without cancellation. At 0 the power has no finite gradient for gamma < 1.
+        # 1 - p without cancellation. At 0 the power has an infinite gradient for gamma < 1.
         miss = (-torch.expm1(log_p)).clamp_min(torch.finfo(scores.dtype).tiny)
         loss = -(miss**self.gamma) * log_p
         if self.alpha is not None:
@@ -45,5 +45,5 @@ class FocalLoss(Loss):
 def _weights(alpha: Sequence[float], num_classes: int | None) -> Tensor:
     weights = numbers("alpha", alpha)
     if weights.shape != (num_classes or weights.numel(),):
-        raise ValueError(f"alpha has {weights.numel()} values; expected a list of {num_classes or 'K'}, one a class")
+        raise ValueError(f"alpha has {weights.numel()} values; expected a list of {num_classes or 'K'}, one per class")
     return finite("alpha", weights, least=0)

@@ -1,4 +1,4 @@
-"""L2-constrained softmax: CAMRI without its margin, and so the baseline that changes one thing only."""
+"""L2-constrained softmax: CAMRI without its margin, the baseline that differs from it in the margin only."""
 
 from typing import ClassVar
 

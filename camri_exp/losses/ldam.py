@@ -1,4 +1,4 @@
-"""LDAM: CosFace with wider margins for rarer classes."""
+"""LDAM: CosFace with larger margins for rarer classes."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -9,11 +9,11 @@ from camri_exp.losses.cosface import CosFaceLoss
 
 class LDAMLoss(CosFaceLoss):
     """CosFace with ``m_k = max_margin (min n / n_k)^(1/4)`` (label-distribution-aware margin, Cao et al. 2019,
-    arXiv:1906.07413). With equal counts it is CosFace.
+    arXiv:1906.07413). With equal class counts it is CosFace.
 
     Args:
-        class_counts: training images of each class, n.
-        max_margin: margin of the rarest class, in (0, 2].
+        class_counts: training images per class, n.
+        max_margin: margin of the rarest class, in (0, 2], a difference of cosines.
         scale: s > 0.
     """
 

@@ -1,4 +1,4 @@
-"""Logit adjustment: train as if the classes were as frequent as they are, predict as if they were equally so."""
+"""Logit adjustment: the training loss includes the class frequencies, the prediction assumes equal ones."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -12,11 +12,11 @@ from camri_exp.losses.base import Loss, at_least_float32, check_classes, counts,
 class LogitAdjustedLoss(Loss):
     """``-log softmax(z + tau log pi)_t`` with pi the class frequencies (Menon et al. 2021, arXiv:2007.07314).
 
-    At tau = 1 it is the balanced softmax (Ren et al. 2020, arXiv:2007.10740). Equal counts leave cross-entropy.
+    For tau = 1 it is the balanced softmax (Ren et al. 2020, arXiv:2007.10740), for equal counts cross-entropy.
 
     Args:
-        class_counts: training images of each class.
-        tau: at least 0; 0 is cross-entropy, more favours rare classes.
+        class_counts: training images per class.
+        tau: at least 0; 0 is cross-entropy, larger values favour rare classes.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"class_counts"})

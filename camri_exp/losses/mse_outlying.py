@@ -1,4 +1,4 @@
-"""Mean squared error to one-hot labels that lie further out for the classes that matter more."""
+"""Mean squared error to one-hot labels that are scaled up for more important classes."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -24,16 +24,17 @@ DECODERS = ("argmax", "debiased", "nearest")
 class OutlyingLabelMSELoss(Loss):
     """``1/(NK) sum_n |z_n - alpha r(t_n) onehot(t_n)|²`` (Kato & Hotta 2021, arXiv:2107.02393).
 
-    The best z_k is ``alpha r(k) p(k | x)``: the largest output predicts as if each class's probability were weighted
-    with its rank. alpha alone moves no prediction, only the size of the outputs and gradients.
+    The optimal output z_k is ``alpha r(k) P(k | x)``, so that argmax weights the probabilities with the ranks. alpha
+    scales the outputs and gradients and does not change predictions.
 
     Args:
         num_classes: K.
-        ranks: r > 0. ``counts``: by the class counts, the rarest class the largest, the commonest 1, equals alike, as
-            in the paper. A number: that on the important classes, 1 elsewhere. K numbers: one a class.
-        alpha: > 0; reported are 5 for CIFAR-10, 1 for CIFAR-100 and 6 for CamVid.
-        important_class: one id or several; read if ``ranks`` is a number.
-        class_counts: training images of each class; read if ``ranks`` is ``counts``.
+        ranks: r > 0. ``counts``: ranks of the class counts as in the paper, 1 for the most frequent class and the
+            largest for the rarest; equal counts have equal ranks. One number: the value for the important classes, 1
+            for the others. K numbers: one per class.
+        alpha: > 0. The paper reports 5 for CIFAR-10, 1 for CIFAR-100 and 6 for CamVid.
+        important_class: one id or several; used if ``ranks`` is one number.
+        class_counts: training images per class; used if ``ranks`` is ``counts``.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class", "class_counts"})
@@ -57,11 +58,11 @@ class OutlyingLabelMSELoss(Loss):
         check_classes(scores, len(self.label))
         with torch.autocast(scores.device.type, enabled=False):
             scores = at_least_float32(scores)
-            own = self.label[target].to(scores.dtype)
-            return F.mse_loss(scores, torch.zeros_like(scores).scatter(1, target[:, None], own[:, None]))
+            label = self.label[target].to(scores.dtype)
+            return F.mse_loss(scores, torch.zeros_like(scores).scatter(1, target[:, None], label[:, None]))
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """``z_k / (alpha r_k)``, what the best outputs hold of p(k | x), cut at 0 and normalised."""
+        """``z_k / (alpha r(k))``, an estimate of P(k | x), clipped at 0 and normalised; uniform where all are 0."""
         estimate = self.decoded(scores, "debiased").clamp_min(0)
         total = estimate.sum(1, keepdim=True)
         return torch.where(total > 0, estimate / total.clamp_min(torch.finfo(total.dtype).tiny), 1 / scores.shape[1])
@@ -71,9 +72,12 @@ class OutlyingLabelMSELoss(Loss):
 
         Args:
             scores: outputs (N, K).
-            decoder: ``argmax`` takes the outputs as they are, and so favours high ranks; ``debiased`` divides by the
-                labels, which undoes that; ``nearest`` takes the class whose label is nearest to z, which asks a high
-                rank for an output beyond half its label.
+            decoder: ``argmax`` leaves the outputs unchanged, which favours classes of high rank. ``debiased`` divides
+                by the labels, which removes that bias. ``nearest`` selects the class whose label is nearest to z; a
+                class of high rank then requires an output above half its label.
+
+        Raises:
+            ValueError: an unknown decoder.
         """
         scores = at_least_float32(scores)
         label = self.label.to(scores.dtype)
@@ -81,7 +85,7 @@ class OutlyingLabelMSELoss(Loss):
             return scores
         if decoder == "debiased":
             return scores / label
-        if decoder == "nearest":  # -|z - label_k|²/2, less what all classes share
+        if decoder == "nearest":  # -|z - label_k|²/2, without the term that is equal for all classes
             return label * (scores - label / 2)
         raise ValueError(f"decoder={decoder!r}; expected one of {', '.join(DECODERS)}")
 
@@ -96,8 +100,8 @@ def _ranks(
         if ranks != "counts":
             raise ValueError(f"ranks={ranks!r}; expected a number, {num_classes} numbers, or counts")
         seen = counts(class_counts)
-        levels, place = seen.unique(sorted=True, return_inverse=True)
-        return per_class("class_counts", len(levels) - place, num_classes)
+        levels, level = seen.unique(sorted=True, return_inverse=True)
+        return per_class("class_counts", len(levels) - level, num_classes)
     if numbers("ranks", ranks).ndim:
         return per_class("ranks", ranks, num_classes)
     if important_class is None:

@@ -1,4 +1,4 @@
-"""Weighted cross-entropy: a mistake on a class counts as often as its weight says."""
+"""Weighted cross-entropy: one weight per class."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -13,16 +13,17 @@ NORMALIZE = ("batch", "weights")
 
 
 class WeightedCrossEntropyLoss(Loss):
-    """``-w_t log softmax(z)_t``, summed over the batch and divided by N or by the sum of its weights.
+    """``-w_t log softmax(z)_t``, summed over the batch and divided by N or by the sum of the weights w_t.
 
     Args:
         num_classes: K.
-        weight: a number: that on the important classes, 1 elsewhere. K numbers: one a class. ``balanced``:
-            ``N / (K n_k)`` from the class counts n, as scikit-learn has it.
-        important_class: one id or several; read if ``weight`` is a number.
-        class_counts: training images of each class; read if ``weight`` is ``balanced``.
-        normalize: ``batch`` divides by N, so that a heavier class adds to the gradient; ``weights`` divides by the sum
-            of the batch's weights, as torch's ``weight=`` does, which then says nothing in a batch of one class.
+        weight: one number: the weight of the important classes, 1 for the others. K numbers: one per class.
+            ``balanced``: ``N / (K n_k)`` from the class counts n, as in scikit-learn.
+        important_class: one id or several; used if ``weight`` is one number.
+        class_counts: training images per class; used if ``weight`` is ``balanced``.
+        normalize: ``batch`` divides by N, so that a larger weight means a larger gradient. ``weights`` divides by the
+            sum of the weights in the batch, as torch's ``weight=`` does: weights then have no effect in a batch of one
+            class.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class", "class_counts"})

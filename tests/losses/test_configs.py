@@ -1,4 +1,4 @@
-"""Every file of configs/loss, whatever it holds: it says what it is, composes, fits its head, learns, trains."""
+"""Every file of configs/loss: it describes itself, composes, matches its head, learns and trains."""
 
 import re
 import shlex
@@ -30,7 +30,7 @@ def text_of(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_file_says_what_it_is_and_its_commands_compose(name: str) -> None:
+def test_the_file_describes_itself_and_its_commands_compose(name: str) -> None:
     text = text_of(name)
     comment = [line[1:] for line in text.splitlines() if line.startswith("#")]
     assert text.startswith("# ")
@@ -42,7 +42,7 @@ def test_the_file_says_what_it_is_and_its_commands_compose(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_loss_and_head_fit_and_learn(name: str) -> None:
+def test_loss_and_head_match_and_learn(name: str) -> None:
     cfg = composed(f"loss={name}")
     torch.manual_seed(0)
     head = build_head(cfg, D, K)
@@ -78,19 +78,19 @@ def test_a_wrong_setting_ends_in_one_line(train: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
-        ("loss.alpha=[1,2]", "loss=focal: alpha has 2 values; expected a list of 4, one a class"),
-        ("loss.alpha=0.25", "loss=focal: alpha has 1 values; expected a list of 4, one a class"),
+        ("loss.alpha=[1,2]", "loss=focal: alpha has 2 values; expected a list of 4, one per class"),
+        ("loss.alpha=0.25", "loss=focal: alpha has 1 values; expected a list of 4, one per class"),
     ],
 )
-def test_a_wrong_alpha_is_refused_before_the_first_batch(override: str, said: str) -> None:
+def test_a_wrong_alpha_is_refused_before_the_first_batch(override: str, message: str) -> None:
     cfg = composed("loss=focal", override)
-    with pytest.raises(UserError, match=re.escape(said)):
+    with pytest.raises(UserError, match=re.escape(message)):
         build_loss(cfg, {"num_classes": K, "important_class": [1], "class_counts": [9] * K})
 
 
-MINE = '''
+NEW_LOSS = '''
 """Cross-entropy on squared cosines."""
 import torch.nn.functional as F
 from camri_exp.losses import Loss
@@ -109,10 +109,8 @@ class SquaredLoss(Loss):
 '''
 
 
-def test_a_loss_of_one_s_own_is_one_py_and_one_yaml(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "squared_loss.py").write_text(MINE)
+def test_a_new_loss_is_one_py_and_one_yaml(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "squared_loss.py").write_text(NEW_LOSS)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "configs" / "loss").mkdir(parents=True)
     (tmp_path / "configs" / "loss" / "squared.yaml").write_text(

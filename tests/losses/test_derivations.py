@@ -1,6 +1,6 @@
-"""CAMRI, CRWWCE and MSE with outlying labels against their papers' formulas in plain NumPy, and known special cases.
+"""CAMRI, CRWWCE and MSE with outlying labels against the formulas of their papers in NumPy, and special cases.
 
-The gradients are those of the NumPy value by complex steps, which are exact to rounding.
+The expected gradients are computed from the NumPy value by complex steps, which are exact up to rounding.
 """
 
 import math
@@ -37,17 +37,17 @@ def target_of(size: int = 15) -> np.ndarray:
 
 
 def derivative(formula: Formula, features: np.ndarray, weight: np.ndarray, step: float = 1e-30) -> np.ndarray:
-    """The gradient to the features: Im f(z + ih) / h, without the cancellation of a difference."""
+    """The gradient with respect to the features: Im f(z + ih) / h, without the cancellation of a difference."""
     gradient = np.empty_like(features)
-    for place in np.ndindex(features.shape):
-        moved = features.astype(complex)
-        moved[place] += 1j * step
-        gradient[place] = formula(moved, weight).imag / step
+    for index in np.ndindex(features.shape):
+        shifted = features.astype(complex)
+        shifted[index] += 1j * step
+        gradient[index] = formula(shifted, weight).imag / step
     return gradient
 
 
 def check(loss: Loss, formula: Formula) -> None:
-    """The loss through its head (a linear one without bias) is ``formula``, and so is its gradient."""
+    """Assert that the loss through its head (a linear one with zero bias) equals ``formula``, and its gradient too."""
     random = np.random.default_rng(0)
     features, weight = random.normal(size=(15, D)), random.normal(size=(K, D))
     head = head_for(loss, K, D)
@@ -75,13 +75,13 @@ def test_camri(important: list[int], margin: float | list[float], above_pi: str)
     def formula(features: np.ndarray, weight: np.ndarray) -> complex:
         total = 0j
         for theta, t in zip(angles(features, weight), target_of(), strict=True):
-            own = np.cos(theta[t] + m[t])
+            score = np.cos(theta[t] + m[t])
             if above_pi == "hard" and theta[t].real + m[t] > math.pi:
-                own = np.cos(theta[t]) - m[t] * np.sin(m[t])
+                score = np.cos(theta[t]) - m[t] * np.sin(m[t])
             if above_pi == "easy" and theta[t].real > math.pi / 2:
-                own = np.cos(theta[t])
+                score = np.cos(theta[t])
             others = sum(np.exp(16 * np.cos(theta[k])) for k in range(K) if k != t)
-            total -= np.log(np.exp(16 * own) / (np.exp(16 * own) + others))
+            total -= np.log(np.exp(16 * score) / (np.exp(16 * score) + others))
         return total / len(features)
 
     check(CAMRILoss(K, important, margin, scale=16.0, above_pi=above_pi), formula)
@@ -132,8 +132,8 @@ def test_mse_with_outlying_labels(ranks: float | list[float] | str, expected: li
     check(loss, formula)
 
 
-def test_the_best_outputs_are_decoded_as_derived() -> None:
-    """With z_k = alpha r(k) p(k | x), argmax weighs p with r, debiased gives p back, nearest asks for half a label."""
+def test_the_optimal_outputs_are_decoded_as_derived() -> None:
+    """With z_k = alpha r(k) p(k | x), argmax weights p with r, debiased returns p, nearest requires half a label."""
     loss = OutlyingLabelMSELoss(3, [1.0, 2.0, 4.0], alpha=5.0)
     p = torch.tensor([[0.5, 0.3, 0.2], [0.7, 0.2, 0.1], [0.55, 0.4, 0.05]], dtype=torch.float64)
     best = p * loss.label
@@ -142,14 +142,14 @@ def test_the_best_outputs_are_decoded_as_derived() -> None:
     labels = torch.diag(loss.label)
     assert torch.equal(loss.decoded(best, "nearest").argmax(1), torch.cdist(best, labels).argmin(1))
     torch.testing.assert_close(loss.probabilities(best), p)
-    # Nothing is known of an image without one positive output.
+    # Without a positive output the estimate is uniform.
     torch.testing.assert_close(loss.probabilities(-best), torch.full_like(p, 1 / 3))
 
 
-def same_on_a_batch(one: Loss, other: Loss) -> None:
+def same_on_a_batch(first: Loss, second: Loss) -> None:
     features, target = batch(K, 40, D)
-    head = head_for(one, K, D)
-    assert_same(*(value_and_gradients(loss(head(features), target), features, head.weight) for loss in (one, other)))
+    head = head_for(first, K, D)
+    assert_same(*(value_and_gradients(loss(head(features), target), features, head.weight) for loss in (first, second)))
 
 
 EQUAL = [20] * K
@@ -157,7 +157,7 @@ SKEWED = [100, 50, 3, 20, 7]
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         pytest.param(CAMRILoss(K, 1, 0.0, 16.0), L2SoftmaxLoss(K, 16.0), id="camri, m = 0"),
         pytest.param(ArcFaceLoss(K, 0.0, 16.0), L2SoftmaxLoss(K, 16.0), id="arcface, m = 0"),
@@ -181,20 +181,20 @@ SKEWED = [100, 50, 3, 20, 7]
         pytest.param(LogitAdjustedLoss(SKEWED, tau=0.0), CrossEntropyLoss(), id="logit adjustment, tau = 0"),
     ],
 )
-def test_special_cases(one: Loss, other: Loss) -> None:
-    same_on_a_batch(one, other)
+def test_special_cases(first: Loss, second: Loss) -> None:
+    same_on_a_batch(first, second)
 
 
 def test_logit_adjustment_at_tau_1_is_balanced_softmax() -> None:
     features, target = batch(K, 40, D)
     loss = LogitAdjustedLoss(SKEWED)
     head = head_for(loss, K, D)
-    weighted = torch.tensor(SKEWED).double() * head(features).exp()  # n_k e^{z_k}, as Ren et al. write it
+    weighted = torch.tensor(SKEWED).double() * head(features).exp()  # n_k e^{z_k}, as in Ren et al.
     expected = -(weighted / weighted.sum(1, keepdim=True)).gather(1, target[:, None]).log().mean()
     assert_same(value_and_gradients(loss(head(features), target), features), value_and_gradients(expected, features))
 
 
-def test_labels_that_do_not_lie_out_are_one_hot() -> None:
+def test_labels_of_rank_and_alpha_1_are_one_hot() -> None:
     features, target = batch(K, 40, D)
     loss = OutlyingLabelMSELoss(K, [1.0] * K, alpha=1.0)
     head = head_for(loss, K, D)
@@ -203,7 +203,7 @@ def test_labels_that_do_not_lie_out_are_one_hot() -> None:
 
 
 def test_a_scale_too_small_cannot_fit_many_classes() -> None:
-    """The bound in the docstring: log(1 + (K-1) exp(-sK/(K-1))), met where the weights form a simplex."""
+    """The minimum in the docstring, log(1 + (K-1) exp(-sK/(K-1))), is reached where the weights form a simplex."""
     k, scale = 43, 4.0
     simplex = F.normalize(torch.eye(k, dtype=torch.float64) - 1 / k)
     least = math.log(1 + (k - 1) * math.exp(-scale * k / (k - 1)))

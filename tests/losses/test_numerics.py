@@ -1,4 +1,4 @@
-"""Finite and right where the formulas are on the edge: extreme features, many classes, half precision."""
+"""Finite and accurate values in edge cases: extreme features, many classes, half precision."""
 
 import math
 
@@ -18,11 +18,11 @@ HALVES = [torch.bfloat16, torch.float16]
 def assert_finite(
     loss: Loss, head: nn.Module, features: Tensor, target: Tensor, autocast: torch.dtype | None = None
 ) -> Tensor:
-    """The value, which is a finite number and has finite gradients to the features and the head's parameters."""
+    """The value; asserts that it and its gradients with respect to features and head parameters are finite."""
     with torch.autocast("cpu", autocast, enabled=autocast is not None):
         value = loss(head(features), target)
-    for found in value_and_gradients(value, features, *head.parameters()):
-        assert found.isfinite().all()
+    for tensor in value_and_gradients(value, features, *head.parameters()):
+        assert tensor.isfinite().all()
     assert value.shape == ()
     return value
 
@@ -48,7 +48,7 @@ def test_gradcheck_of_the_margin(above_pi: str) -> None:
 @pytest.mark.parametrize("num_classes", [2, 10, 43, 10_000])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_finite_for_any_features(name: str, num_classes: int, autocast: torch.dtype | None) -> None:
-    """Parallel to the own weight, opposite to it, nearly so, and zero; N = 1; no important sample."""
+    """Features parallel or opposite to the weight of the target, nearly so, or zero; N = 1; no important sample."""
     loss = build(name, num_classes)
     head = head_for(loss, num_classes, dtype=torch.float32)
     target = torch.tensor([1, 1, 1, 1, 1, 0, num_classes - 1])
@@ -71,14 +71,14 @@ def test_autocast_leaves_head_and_loss_in_float32(name: str, half: torch.dtype) 
         scores = head(features)
         value = loss(scores, target)
     assert scores.dtype == value.dtype == torch.float32
-    for found, right in zip(value_and_gradients(value, features, head.weight), expected, strict=True):
-        assert torch.equal(found, right)
+    for actual, right in zip(value_and_gradients(value, features, head.weight), expected, strict=True):
+        assert torch.equal(actual, right)
 
 
 @pytest.mark.parametrize("half", HALVES, ids=str)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_half_precision_features_and_scores_are_computed_in_float32(name: str, half: torch.dtype) -> None:
-    """A backbone under autocast hands over half-precision features; a model cast as a whole, weights too."""
+    """A backbone under autocast gives features in half precision; in a model that was cast, weights have it too."""
     loss = build(name)
     head = head_for(loss, dtype=torch.float32)
     features, target = batch(dtype=torch.float32)
@@ -98,12 +98,12 @@ def test_finite_for_enormous_logits(name: str) -> None:
     for size in (1e2, 1e4, 1e8):
         scores = (size * torch.eye(5)[[0, 1, 2, 3]]).requires_grad_()
         for target in ([0, 1, 2, 3], [1, 2, 3, 4]):  # all right, all wrong
-            for found in value_and_gradients(loss(scores, torch.tensor(target)), scores):
-                assert found.isfinite().all()
+            for tensor in value_and_gradients(loss(scores, torch.tensor(target)), scores):
+                assert tensor.isfinite().all()
 
 
 def test_a_feature_of_zero_has_no_direction_and_no_gradient() -> None:
-    """``F.normalize`` would hand it one 1e12 times too large: the end of a training."""
+    """``F.normalize`` would give it a gradient that is 1e12 times too large, which ends a training."""
     head = CosineHead(8, 5)
     features = torch.zeros(3, 8, requires_grad=True)
     scores = head(features)
@@ -114,7 +114,7 @@ def test_a_feature_of_zero_has_no_direction_and_no_gradient() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_the_gradient_stays_bounded_towards_theta_0(dtype: torch.dtype) -> None:
-    """|dL/dz| = s (1 - p) |sin(theta + m)| / |z|, however near the feature is to its weight."""
+    """|dL/dz| = s (1 - p) |sin(theta + m)| / |z|, for features arbitrarily close to the weight."""
     head = CosineHead(2, 2).to(dtype)
     with torch.no_grad():
         head.weight.copy_(torch.eye(2))

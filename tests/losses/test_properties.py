@@ -1,4 +1,4 @@
-"""What must hold of any batch (hypothesis)."""
+"""Properties that hold for any batch (hypothesis)."""
 
 import math
 
@@ -20,7 +20,7 @@ quick = settings(max_examples=40, deadline=None)
 
 
 def cosines(num_classes: int, seed: int, size: int = 20) -> tuple[Tensor, Tensor]:
-    """Cosines (N, K) over their whole range, and targets."""
+    """Uniformly random cosines (N, K) in [-1, 1], and targets."""
     generator = torch.Generator().manual_seed(seed)
     scores = 2 * torch.rand(size, num_classes, dtype=torch.float64, generator=generator) - 1
     return scores.requires_grad_(), torch.randint(num_classes, (size,), generator=generator)
@@ -28,7 +28,7 @@ def cosines(num_classes: int, seed: int, size: int = 20) -> tuple[Tensor, Tensor
 
 @quick
 @given(seeds, margins, st.integers(2, 12), st.sampled_from(ABOVE_PI))
-def test_a_sample_of_an_unimportant_class_does_not_feel_the_margin(
+def test_a_sample_of_an_unimportant_class_has_the_l2_softmax_loss(
     seed: int, margin: float, num_classes: int, above_pi: str
 ) -> None:
     scores, target = cosines(num_classes, seed)
@@ -38,17 +38,17 @@ def test_a_sample_of_an_unimportant_class_does_not_feel_the_margin(
     scores, target = scores[rest].detach().requires_grad_(), target[rest]
     camri = CAMRILoss(num_classes, 0, margin, 16.0, above_pi)(scores, target)
     l2_softmax = L2SoftmaxLoss(num_classes, 16.0)(scores, target)
-    plain = F.cross_entropy(16.0 * scores, target)  # without the code of the margin, which those two share
+    plain = F.cross_entropy(16.0 * scores, target)  # without the code of the margin, which both use
     expected = value_and_gradients(plain, scores)
-    # To the bit, not nearly: a margin of zero leaves the cosine as it is.
+    # Bit for bit: a margin of zero does not change the cosine.
     for value in (camri, l2_softmax):
         assert all(map(torch.equal, value_and_gradients(value, scores), expected))
 
 
 @quick
 @given(seeds, st.lists(margins, min_size=2, max_size=2, unique=True))
-def test_the_loss_grows_with_the_margin_up_to_pi(seed: int, two: list[float]) -> None:
-    low, high = sorted(two)
+def test_the_loss_increases_with_the_margin_up_to_pi(seed: int, pair: list[float]) -> None:
+    low, high = sorted(pair)
     scores, target = cosines(6, seed)
     below = scores.gather(1, target[:, None]).squeeze(1).acos() + high <= math.pi
     if not below.any():
@@ -61,26 +61,26 @@ def test_the_loss_grows_with_the_margin_up_to_pi(seed: int, two: list[float]) ->
 
 @quick
 @given(st.floats(0, 2.33))
-def test_hard_falls_with_the_angle_up_to_pi(margin: float) -> None:
+def test_hard_decreases_with_the_angle_up_to_pi(margin: float) -> None:
     theta = torch.linspace(0, math.pi, 2000, dtype=torch.float64)
-    own = theta.cos() + margin_shift(theta.cos(), torch.full_like(theta, margin), "hard")
-    assert (own.diff() <= 1e-9).all()
+    score = theta.cos() + margin_shift(theta.cos(), torch.full_like(theta, margin), "hard")
+    assert (score.diff() <= 1e-9).all()
 
 
 def test_reference_rewards_the_worst_samples_where_hard_does_not() -> None:
-    """The defect that ``above_pi`` is about: at 11.25 degrees, beyond 168.75 the cosine rises again."""
+    """The reason for ``above_pi``: with a margin of 11.25 degrees the cosine increases again beyond 168.75 degrees."""
     theta = torch.tensor([168.75, 180.0], dtype=torch.float64).deg2rad()
     margin = torch.full_like(theta, math.radians(11.25))
-    own = {above_pi: theta.cos() + margin_shift(theta.cos(), margin, above_pi) for above_pi in ABOVE_PI}
-    assert own["reference"].diff() > 0.01
-    assert own["hard"].diff() < 0
-    assert torch.equal(own["easy"], theta.cos())
+    scores = {above_pi: theta.cos() + margin_shift(theta.cos(), margin, above_pi) for above_pi in ABOVE_PI}
+    assert scores["reference"].diff() > 0.01
+    assert scores["hard"].diff() < 0
+    assert torch.equal(scores["easy"], theta.cos())
 
 
 @quick
 @given(seeds)
 def test_the_prediction_does_not_depend_on_labels(seed: int) -> None:
-    """Scores and probabilities are functions of the features alone, margin-free: argmax is that of the cosines."""
+    """Scores and probabilities depend on the features only; the argmax is that of the cosines, without margins."""
     for name in SETTINGS:
         loss = build(name)
         head = head_for(loss).eval()
@@ -89,16 +89,16 @@ def test_the_prediction_does_not_depend_on_labels(seed: int) -> None:
         loss(before, target).backward()
         loss(before.detach(), target.flip(0))
         assert torch.equal(head(features), before)
-        chances = loss.probabilities(before)
-        torch.testing.assert_close(chances.sum(1), torch.ones(len(before), dtype=before.dtype))
+        probabilities = loss.probabilities(before)
+        torch.testing.assert_close(probabilities.sum(1), torch.ones(len(before), dtype=before.dtype))
         if loss.score_type == "cosine":
-            assert torch.equal(chances.argmax(1), before.argmax(1))
+            assert torch.equal(probabilities.argmax(1), before.argmax(1))
 
 
 @quick
 @given(seeds, st.permutations(range(5)))
-def test_renaming_the_classes_renames_everything(seed: int, renamed: list[int]) -> None:
-    """Class k becomes renamed[k]: weights, targets, counts and important classes with it; value and gradients stay."""
+def test_losses_are_equivariant_to_permutations_of_the_classes(seed: int, renamed: list[int]) -> None:
+    """Class k becomes renamed[k] in weights, targets, counts and important classes; value and gradients are equal."""
     new = torch.tensor(renamed)
     counts = [10 + 7 * k for k in range(5)]
     moved = [0] * 5
@@ -112,8 +112,8 @@ def test_renaming_the_classes_renames_everything(seed: int, renamed: list[int]) 
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter.copy_(parameter[new.argsort()].clone())
-        found = value_and_gradients(other(head(features), new[target]), features, head.weight)
-        assert_same([found[0], found[1], found[2][new]], expected)
+        value, by_features, by_weight = value_and_gradients(other(head(features), new[target]), features, head.weight)
+        assert_same([value, by_features, by_weight[new]], expected)
 
 
 @quick
@@ -131,7 +131,7 @@ def test_cosines_do_not_depend_on_lengths(seed: int, factor: float) -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_mean_of_halves_is_the_mean_of_all(name: str) -> None:
-    """Every loss is a mean over the batch, so gradient accumulation and DDP give the gradient of the whole batch."""
+    """Otherwise gradient accumulation and DDP would not give the gradient of the whole batch."""
     loss = build(name)
     features, target = batch(size=40)
     scores = head_for(loss)(features)

@@ -1,4 +1,4 @@
-"""Value and gradient against code that is not ours: pytorch-metric-learning, torch, kornia, torchvision."""
+"""Values and gradients against other implementations: pytorch-metric-learning, torch, kornia, torchvision."""
 
 import math
 from fractions import Fraction
@@ -32,34 +32,34 @@ K, D, SCALE = 5, 8, 16.0
 
 
 def ours(loss: Loss, features: Tensor, target: Tensor) -> list[Tensor]:
-    """Value and gradients to features and weight."""
+    """Value, and gradients with respect to features and weight."""
     head = head_for(loss, K, D, features.dtype)
     return value_and_gradients(loss(head(features), target), features, head.weight)
 
 
 def reference(loss: torch.nn.Module, weight: Tensor) -> torch.nn.Module:
-    """A loss of pytorch-metric-learning with our weight (K, D), which it keeps as (D, K)."""
+    """A loss of pytorch-metric-learning with our weight (K, D), which it stores as (D, K)."""
     loss.W = torch.nn.Parameter(weight.T.clone())
     return loss
 
 
 def theirs(loss: torch.nn.Module, features: Tensor, target: Tensor) -> list[Tensor]:
-    """What ``ours`` gives, by a loss of pytorch-metric-learning."""
-    loss = reference(loss, own_weight(features.dtype))
+    """The same as ``ours``, of a loss of pytorch-metric-learning."""
+    loss = reference(loss, head_weight(features.dtype))
     value, by_features, by_weight = value_and_gradients(loss(features, target), features, loss.W)
     return [value, by_features, by_weight.T]
 
 
-def own_weight(dtype: torch.dtype) -> Tensor:
+def head_weight(dtype: torch.dtype) -> Tensor:
     """The weight (K, D) of ``head_for``'s cosine head."""
     return head_for(L2SoftmaxLoss(K, SCALE), K, D, dtype).weight.detach()
 
 
 def spread(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """A batch in which a third of the samples lie close to their own weight and a third close to its opposite."""
+    """A batch: a third of the samples is close to the weight of its target, a third to the opposite of it."""
     features, target = batch(K, 60, D, dtype)
     towards = torch.tensor([0.0, 5.0, -5.0], dtype=dtype).repeat(20)[:, None]
-    return (features.detach() + towards * own_weight(dtype)[target]).requires_grad_(), target
+    return (features.detach() + towards * head_weight(dtype)[target]).requires_grad_(), target
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -68,7 +68,7 @@ def test_arcface(margin: float, dtype: torch.dtype) -> None:
     features, target = spread(dtype)
     loss = ArcFaceLoss(K, margin, SCALE, above_pi="hard")
     cosine = head_for(loss, K, D, dtype)(features).gather(1, target[:, None])
-    assert (cosine.acos() + margin > math.pi).any() == (margin > 0)  # both of its pieces are met
+    assert (cosine.acos() + margin > math.pi).any() == (margin > 0)  # samples on both sides of pi
     assert_same(ours(loss, features, target), theirs(in_degrees(margin), features, target), dtype)
 
 
@@ -88,8 +88,8 @@ def test_cosface(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_l2_softmax(dtype: torch.dtype) -> None:
     features, target = spread(dtype)
-    loss = reference(pml.NormalizedSoftmaxLoss(K, D, temperature=1 / SCALE), own_weight(dtype))
-    value = loss(F.normalize(features), target)  # it normalises weights itself, and leaves features to the caller
+    loss = reference(pml.NormalizedSoftmaxLoss(K, D, temperature=1 / SCALE), head_weight(dtype))
+    value = loss(F.normalize(features), target)  # it normalises the weights only
     expected = value_and_gradients(value, features, loss.W)
     assert_same(ours(L2SoftmaxLoss(K, SCALE), features, target), [*expected[:2], expected[2].T], dtype)
 
@@ -102,7 +102,7 @@ def test_camri_is_arcface_where_the_target_is_important_and_l2_softmax_elsewhere
     features, target = spread(dtype)
     margins = [0.3, 0.7][: len(important)]
     by_class = dict(zip(important, margins, strict=True))
-    weight = own_weight(dtype).requires_grad_()
+    weight = head_weight(dtype).requires_grad_()
     total = torch.zeros((), dtype=dtype)
     for k in target.unique().tolist():
         rows = target == k
@@ -129,17 +129,17 @@ def test_focal(gamma: float, dtype: torch.dtype) -> None:
     assert_same(ours(FocalLoss(gamma, alpha), features, target), expected, dtype)
 
 
-def test_focal_of_two_classes_is_torchvision_s() -> None:
+def test_focal_loss_of_two_classes_is_that_of_torchvision() -> None:
     scores = torch.randn(30, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     target = torch.arange(30) % 2
-    # Two logits say with their difference what the sigmoid's one says; alpha there is for class 1, 1 - alpha for 0.
+    # The difference of two logits is the logit of the sigmoid; its alpha is for class 1, and 1 - alpha for class 0.
     expected = sigmoid_focal_loss(scores[:, 1] - scores[:, 0], target.double(), alpha=0.25, gamma=2, reduction="mean")
     loss = FocalLoss(2.0, [0.75, 0.25])
     assert_same(value_and_gradients(loss(scores, target), scores), value_and_gradients(expected, scores))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_cross_entropies_are_torch_s(dtype: torch.dtype) -> None:
+def test_cross_entropies_are_those_of_torch(dtype: torch.dtype) -> None:
     features, target = batch(K, 40, D, dtype)
     head = head_for(CrossEntropyLoss(), K, D, dtype)
     weight = torch.tensor([1.0, 4.0, 1.0, 0.5, 1.0], dtype=dtype)
@@ -152,13 +152,13 @@ def test_cross_entropies_are_torch_s(dtype: torch.dtype) -> None:
     expect(CrossEntropyLoss(label_smoothing=0.2), label_smoothing=0.2)
     expect(WeightedCrossEntropyLoss(K, weight.tolist(), normalize="weights"), weight=weight)
 
-    # By N, not by the sum of weights: the same, times that sum, over N.
+    # Divided by N, not by the sum of the weights: the same value times that sum over N.
     value = F.cross_entropy(head(features), target, weight=weight) * weight[target].sum() / len(target)
     expected = value_and_gradients(value, features, head.weight)
     assert_same(ours(WeightedCrossEntropyLoss(K, weight.tolist()), features, target), expected, dtype)
 
 
-def test_balanced_weights_are_scikit_learn_s() -> None:
+def test_balanced_weights_are_those_of_scikit_learn() -> None:
     counts = [3, 50, 7, 1, 200]
     labels = [k for k, count in enumerate(counts) for _ in range(count)]
     expected = compute_class_weight("balanced", classes=np.arange(K), y=labels)

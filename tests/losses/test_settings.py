@@ -1,4 +1,4 @@
-"""A wrong setting says what was wrong and what was expected; what is not learned is a buffer."""
+"""Wrong settings end in errors that say what was expected; constants are buffers."""
 
 import io
 import re
@@ -30,7 +30,7 @@ CRWWCE, MSE, WCE = RealWorldWeightedCrossEntropyLoss, OutlyingLabelMSELoss, Weig
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: CAMRILoss(5, 1, 11.25, 16.0), "margin=11.25; expected radians in [0, pi), not degrees"),
         (lambda: CAMRILoss(5, 1, -0.1, 16.0), "margin=-0.1; expected radians in [0, pi)"),
@@ -61,8 +61,8 @@ CRWWCE, MSE, WCE = RealWorldWeightedCrossEntropyLoss, OutlyingLabelMSELoss, Weig
         (lambda: FocalLoss(-1.0), "gamma=-1.0; expected a number of at least 0"),
         (lambda: FocalLoss(2.0, [1.0, NAN]), "alpha holds NaN"),
         (lambda: FocalLoss(2.0, [1.0, -1.0]), "alpha holds -1; expected numbers of at least 0"),
-        (lambda: FocalLoss(2.0, 0.25), "alpha has 1 values; expected a list of K, one a class"),
-        (lambda: FocalLoss(2.0, [1.0, 2.0], num_classes=5), "alpha has 2 values; expected a list of 5, one a class"),
+        (lambda: FocalLoss(2.0, 0.25), "alpha has 1 values; expected a list of K, one per class"),
+        (lambda: FocalLoss(2.0, [1.0, 2.0], num_classes=5), "alpha has 2 values; expected a list of 5, one per class"),
         (lambda: WCE(5, NAN, 1), "weight holds NaN"),
         (lambda: WCE(5, -1.0, 1), "weight holds -1; expected numbers of at least 0"),
         (lambda: WCE(5, [1.0, 2.0]), "weight has 2 values; expected one number or 5"),
@@ -83,8 +83,8 @@ CRWWCE, MSE, WCE = RealWorldWeightedCrossEntropyLoss, OutlyingLabelMSELoss, Weig
         (lambda: MSE(5, [1.0] * 5, 1.0).decoded(torch.zeros(1, 5), "best"), "decoder='best'; expected one of argmax"),
     ],
 )
-def test_a_wrong_setting_says_so(make: Callable[[], Any], said: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(said)) as error:
+def test_a_wrong_setting_is_refused(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
         make()
     assert len(str(error.value)) < 160
 
@@ -117,7 +117,7 @@ def test_state_is_buffers_that_move_and_are_saved(name: str) -> None:
     build(name).load_state_dict(torch.load(file, weights_only=True))
 
 
-def test_margins_are_the_important_classes_alone() -> None:
+def test_only_important_classes_have_a_margin() -> None:
     assert CAMRILoss(5, [3, 1], [0.5, 0.25], 16.0).margins.tolist() == [0, 0.25, 0, 0.5, 0]
     assert CAMRILoss(5, (3,), 0.5, 16.0).margins.tolist() == [0, 0, 0, 0.5, 0]
     assert LDAMLoss([16, 1], 0.5).margins.tolist() == [0.25, 0.5]

@@ -1,4 +1,4 @@
-"""The losses in somebody else's PyTorch loop: nothing of the suite is imported, and the README's lines run."""
+"""The losses in a plain PyTorch loop: importing them requires torch only, and the example of the README runs."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
-def test_importing_a_loss_imports_torch_alone() -> None:
+def test_importing_a_loss_imports_torch_only() -> None:
     code = """
 import sys, torch
 before = set(sys.modules)
@@ -24,11 +24,11 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
     assert "camri_exp" in new
     suite = {"hydra", "omegaconf", "lightning", "pytorch_lightning", "wandb", "timm", "matplotlib", "sklearn", "scipy"}
     assert not suite & set(new)
-    # Nor anything else from outside: what is new is ours, torch's or Python's own.
+    # Nor any other package: new modules are of this project, torch or the standard library.
     assert {name for name in new if name not in sys.stdlib_module_names} <= {"camri_exp", "torch"}
 
 
-def test_the_readme_s_loop_runs() -> None:
+def test_the_loop_of_the_readme_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     (loop,) = [block for block in blocks if "CAMRILoss" in block]
     assert float(run(f"{loop}\nprint((predicted == digits).double().mean().item())")) > 0.9

@@ -1,4 +1,4 @@
-"""The margin losses have no data-dependent branch: they compile whole, and map over a stack of margins."""
+"""The margin losses have no data-dependent branch: they compile as one graph, and map over a stack of margins."""
 
 import pytest
 import torch
@@ -39,14 +39,14 @@ def test_vmap_over_a_stack_of_margins(above_pi: str) -> None:
     values = vmap(loss, in_dims=(None, 0))(scores, margins)
     gradients = vmap(grad(loss), in_dims=(None, 0))(scores, margins)
     for margin, value, gradient in zip(margins, values, gradients, strict=True):
-        own = scores.clone().requires_grad_()
-        expected = value_and_gradients(ArcFaceLoss(5, margin.item(), 16.0, above_pi)(own, target), own)
+        leaf = scores.clone().requires_grad_()
+        expected = value_and_gradients(ArcFaceLoss(5, margin.item(), 16.0, above_pi)(leaf, target), leaf)
         assert_same([value, gradient], expected)
 
 
 @pytest.mark.parametrize("name", COSINE)
-def test_vmap_over_the_losses_own_margins(name: str) -> None:
-    """As an ensemble of settings would: one module, a stack of its buffers."""
+def test_vmap_over_the_buffer_of_margins(name: str) -> None:
+    """One module with a stack of its buffers, as for an ensemble of settings."""
     loss = build(name)
     scores = torch.rand(30, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     target = torch.arange(30) % 5
