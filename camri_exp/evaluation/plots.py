@@ -1,16 +1,16 @@
-"""The figures of an evaluation, from the predictions and from what ``measure`` found."""
+"""The figures of an evaluation, from the predictions and from their metrics."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from camri_exp.evaluation.metrics import diagrams
+from camri_exp.evaluation.metrics import reliabilities
 from camri_exp.evaluation.operating_point import operating_point
 from camri_exp.evaluation.predictions import ModelPredictions
+from camri_exp.evaluation.record import Evaluation
 from camri_exp.figures import style
 from camri_exp.figures.angles import angle_histograms
 from camri_exp.figures.confusion import confusion_matrix
@@ -22,43 +22,49 @@ from camri_exp.figures.tradeoff import Model, recall_against_accuracy
 from camri_exp.metrics import angles, intervals, threshold
 
 MOST_MISSED = 40
-LONGEST = 40  # letters of all important classes' names together
+LONGEST = 40  # letters of the names of all important classes together
 
 
-def draw(model: ModelPredictions, other: ModelPredictions | None, found: Mapping[str, Any], folder: Path) -> list[str]:
-    """Write every figure that the model allows to ``folder``; returns their file names."""
+def draw_figures(
+    model: ModelPredictions, other: ModelPredictions | None, evaluation: Evaluation, folder: Path
+) -> list[Path]:
+    """Write every figure that the model allows to ``folder``; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, figure in _figures(model, other, found):
-        style.save(figure, folder / f"{name}.png")
-        written.append(f"{name}.png")
-    return written
+    paths = []
+    for name, figure in _figures(model, other, evaluation):
+        paths.append(folder / f"{name}.png")
+        style.save(figure, paths[-1])
+    return paths
 
 
 def _figures(
-    model: ModelPredictions, other: ModelPredictions | None, found: Mapping[str, Any]
+    model: ModelPredictions, other: ModelPredictions | None, evaluation: Evaluation
 ) -> Iterator[tuple[str, Figure]]:
-    split, important, predictions = found["split"], model.important, model.splits[found["split"]]
+    split, important, predictions = evaluation.split, model.important, model.splits[evaluation.split]
     names = style.short(model.important_names, LONGEST)
     models = _labelled(model, other)
-    points = [point(one, split, label) for label, one in models.items()]
+    points = [point(labelled, split, label) for label, labelled in models.items()]
     yield "recall_accuracy", recall_against_accuracy(points, names, split)
-    yield "confusion", confusion_matrix(np.array(found["confusion"]), model.class_names, important, split)
-    yield "recall_per_class", recall_per_class(found["per_class"], important, split)
+    yield "confusion", confusion_matrix(np.array(evaluation.confusion), model.class_names, important, split)
+    yield "recall_per_class", recall_per_class(evaluation.per_class, important, split)
     if model.has_cosine_scores:
-        own = predictions.scores[np.arange(len(predictions.target)), predictions.target].clip(-1, 1)
-        yield "angles", angle_histograms(np.arccos(own), predictions.target, important, names, split)
-    if circles := [drawn for label, one in models.items() if (drawn := circle(one, split, label)) is not None]:
-        yield "features", features_on_circles(circles, split)
-    if (sure := diagrams(model, predictions)) is not None:
-        named = {"the predicted class": sure["top_label"], names: sure["important"]}
+        angle = angles.angle_to_class(predictions.scores, predictions.target)
+        yield "angles", angle_histograms(angle, predictions.target, important, names, split)
+    circles = [circle(labelled, split, label) for label, labelled in models.items()]
+    if drawable := [drawn for drawn in circles if drawn is not None]:
+        yield "features", features_on_circles(drawable, split)
+    if (diagrams := reliabilities(model, predictions)) is not None:
+        named = {"the predicted class": diagrams["top_label"], names: diagrams["important"]}
         yield "reliability", reliability_diagram(named, split)
     if model.images is not None:
-        yield "missed", _missed(model, found)
+        yield "missed", _missed(model, evaluation)
 
 
 def _labelled(model: ModelPredictions, other: ModelPredictions | None) -> dict[str, ModelPredictions]:
-    """By loss; by the runs' folders where the losses are the same. Both are asked for the model's important class."""
+    """The models by loss, or by the folders of the runs where the losses are equal.
+
+    The important class of ``model`` is used for both.
+    """
     label = model.loss
     if other is None:
         return {label: model}
@@ -68,7 +74,7 @@ def _labelled(model: ModelPredictions, other: ModelPredictions | None) -> dict[s
 
 
 def circle(model: ModelPredictions, split: str, label: str) -> Circle | None:
-    """Features and class weights on the unit circle, of a model whose features have two dimensions."""
+    """Features and class weights on the unit circle; None unless the features have two dimensions."""
     if not model.has_cosine_scores or model.weight is None or model.weight.shape[1] != 2:
         return None
     predictions = model.splits[split]
@@ -77,11 +83,11 @@ def circle(model: ModelPredictions, split: str, label: str) -> Circle | None:
 
 
 def point(model: ModelPredictions, split: str, label: str) -> Model:
-    """The point of a model with its intervals; of several important classes the mean recall has none."""
+    """The point of a model with its 95 % CIs; the mean recall of several important classes has none."""
     predictions, important = model.splits[split], model.important
     hit = predictions.scores.argmax(1) == predictions.target
-    mine = np.isin(predictions.target, important)
-    recall = intervals.wilson(int(hit[mine].sum()), int(mine.sum()))
+    inside = np.isin(predictions.target, important)
+    recall = intervals.wilson(int(hit[inside].sum()), int(inside.sum()))
     if len(important) > 1:
         mean = threshold.at(predictions.scores, predictions.target, important, 0.0).recall
         recall = intervals.Interval(mean, np.nan, np.nan)
@@ -90,26 +96,29 @@ def point(model: ModelPredictions, split: str, label: str) -> Model:
     if chosen is None:
         return Model(label, accuracy, recall)
     curve = threshold.curve(predictions.scores, predictions.target, important)
-    return Model(
-        label, accuracy, recall, curve, threshold.at(predictions.scores, predictions.target, important, chosen.bias)
-    )
+    moved = threshold.at(predictions.scores, predictions.target, important, chosen.bias)
+    return Model(label, accuracy, recall, curve, moved)
 
 
-def _missed(model: ModelPredictions, found: Mapping[str, Any]) -> Figure:
-    """The important images that were taken for something else, the surest mistakes first."""
+def _missed(model: ModelPredictions, evaluation: Evaluation) -> Figure:
+    """The important images that were predicted as another class, most confident mistake first."""
     assert model.images is not None
-    rows, several = found["missed"], len(model.important) > 1
-    shown = rows[:MOST_MISSED]
+    missed, split, several = evaluation.missed, evaluation.split, len(model.important) > 1
+    shown = missed[:MOST_MISSED]
     captions = [
-        f"{style.short(Path(row['image']).name)}\n"
-        + (f"{style.short(row['class'])} " if several else "")
-        + f"→ {style.short(row['taken_for'])}"
-        + (f", {row['probability']:.0%} sure" if row["probability"] is not None else "")
-        for row in shown
+        f"{style.short(Path(image.image).name)}\n"
+        + (f"{style.short(image.class_name)} " if several else "")
+        + f"→ {style.short(image.taken_for)}"
+        + (f", p = {image.probability:.0%}" if image.probability is not None else "")
+        for image in shown
     ]
-    pictures = model.images(found["split"], [row["index"] for row in shown])
-    count = int(np.isin(model.splits[found["split"]].target, model.important).sum())
-    title = f"{style.short(model.important_names, LONGEST)}: {len(rows)} of {count} {found['split']} images missed"
-    if rows:
-        title += f", the {len(shown)} surest mistakes" if len(shown) < len(rows) else ", surest mistakes first"
-    return gallery(pictures, captions, title)
+    pixels = model.images(split, [image.index for image in shown])
+    title = (
+        f"{style.short(model.important_names, LONGEST)}: {len(missed)} of {evaluation.important_set.support} {split} "
+        "images missed"
+    )
+    if len(shown) < len(missed):
+        title += f", the {len(shown)} most confident mistakes"
+    elif missed:
+        title += ", most confident mistakes first"
+    return gallery(pixels, captions, title)

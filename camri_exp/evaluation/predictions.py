@@ -13,6 +13,7 @@ from torch import Tensor
 
 from camri_exp.data.factory import build_datamodule
 from camri_exp.errors import UserError
+from camri_exp.evaluation.record import Source
 from camri_exp.models import checkpoint as checkpoints
 from camri_exp.models.factory import build_loss
 from camri_exp.models.inference import Predictor
@@ -51,6 +52,10 @@ class ModelPredictions:
     def important_names(self) -> str:
         return ", ".join(self.class_names[k] for k in self.important)
 
+    @property
+    def source(self) -> Source:
+        return Source(self.data, self.loss, self.model, self.seed, self.run, self.checkpoint)
+
 
 def from_run(run: Path, *splits: str) -> ModelPredictions:
     """The predictions that a finished run kept in ``predictions.npz``; neither the model nor the data is needed.
@@ -77,13 +82,13 @@ def from_run(run: Path, *splits: str) -> ModelPredictions:
         has_cosine_scores=any(f"{split}_angle" in arrays for split in splits),
         run=str(run),
         probabilities=probabilities,
-        weight=None if trained is None else _array(trained.state_dict.get("head.weight")),
+        weight=None if trained is None else _as_array(trained.state_dict.get("head.weight")),
         notes=notes + more,
     )
 
 
 def _checkpoint(path: Path) -> tuple[checkpoints.Checkpoint | None, list[str]]:
-    """The run's checkpoint, for class weights and class counts, where it is still there."""
+    """The run's checkpoint, for class weights and class counts, where it still exists."""
     if not path.is_file():
         return None, []
     try:
@@ -95,9 +100,12 @@ def _checkpoint(path: Path) -> tuple[checkpoints.Checkpoint | None, list[str]]:
 def _loss_probabilities(
     run: Path, result: RunResult, trained: checkpoints.Checkpoint | None
 ) -> tuple[Callable[[Array], Array] | None, list[str]]:
-    """How the run's loss makes probabilities of scores. A config that would run code is refused, not noted."""
+    """The function from scores to probabilities of the run's loss, else a note that says why there is none.
+
+    A config that would run code is an error, not a note.
+    """
     if not (run / "config.yaml").is_file():
-        return None, ["No calibration: the run has no config.yaml that says how scores become probabilities."]
+        return None, ["No calibration: the run has no config.yaml, which defines how scores become probabilities."]
     facts: dict[str, Any] = {"num_classes": len(result.class_names), "important_class": result.important_class}
     if trained is not None:
         facts = facts_for_losses(trained.metadata)
@@ -110,10 +118,10 @@ def _loss_probabilities(
 
 
 def from_checkpoint(path: Path, *splits: str, root: str | None = None, device: str | None = None) -> ModelPredictions:
-    """The predictions of a checkpoint, computed now on the data of its config (``root``: found in another folder).
+    """The predictions of a checkpoint, computed now on the data of its config; ``root`` replaces the data folder.
 
     Raises:
-        UserError: a checkpoint that cannot be trusted or does not fit, or data of other classes.
+        UserError: the checkpoint cannot be trusted or does not fit its config, or the data has other classes.
     """
     cfg, model = checkpoints.load(path)
     data = data_of(cfg, model.metadata, path, root)
@@ -129,17 +137,17 @@ def from_checkpoint(path: Path, *splits: str, root: str | None = None, device: s
         has_cosine_scores=model.has_cosine_scores,
         checkpoint=str(path),
         probabilities=lambda scores: model.loss.probabilities(torch.from_numpy(scores)).numpy(),
-        weight=_array(getattr(model.head, "weight", None)),
+        weight=_as_array(getattr(model.head, "weight", None)),
         images=lambda split, index: data.images(split, list(index)).numpy(),
     )
 
 
-def _array(weight: Tensor | None) -> Array | None:
+def _as_array(weight: Tensor | None) -> Array | None:
     return None if weight is None else weight.detach().float().numpy()
 
 
 def data_of(cfg: DictConfig, metadata: ModelMetadata, path: Path, root: str | None) -> Any:
-    """The data module of the config of a checkpoint, set up; ``root`` replaces the folder that it was trained from.
+    """The data module of the config of a checkpoint, set up; ``root`` replaces the data folder used in training.
 
     Raises:
         UserError: the data has other classes than the checkpoint at ``path``.
@@ -150,10 +158,10 @@ def data_of(cfg: DictConfig, metadata: ModelMetadata, path: Path, root: str | No
     data.prepare_data()
     data.setup("test")
     if list(data.class_names) != metadata.class_names:
-        own, other = metadata.class_names, list(data.class_names)
+        trained, here = metadata.class_names, list(data.class_names)
         raise UserError(
-            f"{path} was trained on {len(own)} classes ({', '.join(own[:3])}, …), the data in {cfg.data.root} has "
-            f"{len(other)} ({', '.join(other[:3])}, …). Give data of the same classes: data.root=DIR"
+            f"{path} was trained on {len(trained)} classes ({', '.join(trained[:3])}, …), the data in {cfg.data.root} "
+            f"has {len(here)} ({', '.join(here[:3])}, …). Give data of the same classes: data.root=DIR"
         )
     return data
 

@@ -1,118 +1,111 @@
 """The short table on the screen."""
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+
+from camri_exp.evaluation.record import Angles, Comparison, Evaluation, ShareInterval
+from camri_exp.metrics.intervals import Paired
 
 MOST_MISTAKES = 5
-LONGEST = 40  # letters of all important classes' names together
+LONGEST = 40  # letters of the names of all important classes together
 
 
-def table(found: Mapping[str, Any]) -> str:
-    """What ``measure`` found, in a dozen lines."""
-    title = f"{found['data']}, loss {found['loss']}, {found['model']}, seed {found['seed']}"
-    lines = [f"{title}: {found['images']} {found['split']} images", ""]
-    rows, compared = [*_headline(found), *_details(found)], [*_comparison(found)]
-    width = max(len(label) for label, _ in rows + compared)
+def summary_table(evaluation: Evaluation) -> str:
+    """The main numbers of an evaluation, in about a dozen lines."""
+    source = f"{evaluation.data}, loss {evaluation.loss}, {evaluation.model}, seed {evaluation.seed}"
+    lines = [f"{source}: {evaluation.images} {evaluation.split} images", ""]
+    rows = [*_headline(evaluation), *_details(evaluation)]
+    differences = [] if evaluation.comparison is None else list(_comparison(evaluation.comparison))
+    width = max(len(label) for label, _ in rows + differences)
     lines += [f"{label:{width}}  {text}" for label, text in rows]
-    lines += ["", *(f"{label:{width}}  {text}" for label, text in compared)]
-    lines += [f"note: {note}" for note in found["notes"]]
+    lines += ["", *(f"{label:{width}}  {text}" for label, text in differences)]
+    lines += [f"note: {note}" for note in evaluation.notes]
     return "\n".join(line.rstrip() for line in lines).rstrip("\n")
 
 
-def _headline(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    names = _together(found)
-    yield "", f"{'value':>7}  95 % interval"
-    for label, key in (
-        ("accuracy", "accuracy"),
-        (f"recall of {names}", "recall_important"),
-        (f"precision of {names}", "precision_important"),
-        ("macro recall", "macro_recall"),
-    ):
-        yield label, f"{found[key]:7.4f}  {_interval(found['intervals'].get(key))}"
-    if len(found["important_class"]) > 1:
-        rows = {row["class"]: row for row in found["per_class"]}
-        for name in found["important_class_names"]:
-            low, high = rows[name]["recall_low"], rows[name]["recall_high"]
-            yield f"recall of {name}", f"{rows[name]['recall']:7.4f}  {low:.4f} to {high:.4f}"
-        both = found["important_set"]
-        yield "recall of any", f"{both['recall']:7.4f}  {both['recall_low']:.4f} to {both['recall_high']:.4f}"
+def _headline(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    names, intervals = _joined_names(evaluation), evaluation.intervals
+    yield "", f"{'value':>7}  95 % CI"
+    yield "accuracy", f"{evaluation.accuracy:7.4f}  {_interval(intervals.accuracy)}"
+    yield f"recall of {names}", f"{evaluation.recall_important:7.4f}  {_interval(intervals.recall_important)}"
+    yield f"precision of {names}", f"{evaluation.precision_important:7.4f}  {_interval(intervals.precision_important)}"
+    yield "macro recall", f"{evaluation.macro_recall:7.4f}"
+    if len(evaluation.important_class) > 1:
+        for k in evaluation.important_class:
+            row = evaluation.per_class[k]
+            yield f"recall of {row.class_name}", f"{row.recall:7.4f}  {row.recall_low:.4f} to {row.recall_high:.4f}"
+        both = evaluation.important_set
+        yield "recall of any", f"{both.recall:7.4f}  {both.recall_low:.4f} to {both.recall_high:.4f}"
 
 
-def _together(found: Mapping[str, Any]) -> str:
-    """The important classes' names in a row, if that is not too long."""
-    names = found["important_class_names"]
-    together = ", ".join(names)
-    return together if len(names) == 1 or len(together) <= LONGEST else f"{len(names)} classes"
+def _joined_names(evaluation: Evaluation) -> str:
+    """The names of the important classes, or their number if the names are too long."""
+    names = evaluation.important_class_names
+    joined = ", ".join(names)
+    return joined if len(names) == 1 or len(joined) <= LONGEST else f"{len(names)} classes"
 
 
-def _interval(found: Mapping[str, Any] | None) -> str:
-    if found is None or math.isnan(found["low"]):
+def _interval(interval: ShareInterval | None) -> str:
+    if interval is None or math.isnan(interval.low):
         return ""
-    text = f"{found['low']:.4f} to {found['high']:.4f}"
-    if "by_group" in found:
-        group = found["by_group"]
-        between = "unknown" if math.isnan(group["low"]) else f"{group['low']:.4f} to {group['high']:.4f}"
-        text += f"; over {group['groups']} group{'s' * (group['groups'] > 1)} {between}"
+    text = f"{interval.low:.4f} to {interval.high:.4f}"
+    if (by_group := interval.by_group) is not None:
+        ends = "unknown" if math.isnan(by_group.low) else f"{by_group.low:.4f} to {by_group.high:.4f}"
+        text += f"; over {by_group.groups} group{'s' * (by_group.groups > 1)} {ends}"
     return text
 
 
-def _details(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, mistakes in found["mistaken_for"].items():
-        text = ", ".join(f"{one['class']} ({one['count']})" for one in mistakes[:MOST_MISTAKES])
+def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    for name, mistakes in evaluation.mistaken_for.items():
+        text = ", ".join(f"{mistake.class_name} ({mistake.count})" for mistake in mistakes[:MOST_MISTAKES])
         more = len(mistakes) - MOST_MISTAKES
-        yield f"{name} is taken for", (text or "nothing else") + (f" and {more} others" if more > 0 else "")
-    if (moved := found["threshold"]) is not None:
-        here = moved[found["split"]]
+        yield f"{name} is mistaken for", (text or "no other class") + (f" and {more} others" if more > 0 else "")
+    if (moved := evaluation.threshold) is not None:
+        point = moved.on(evaluation.split)
         yield (
             "threshold moving",
-            f"bias {moved['bias']:+.4g}, chosen on validation: recall {here['recall']:.4f}, "
-            f"precision {here['precision']:.4f}, accuracy {here['accuracy']:.4f}",
+            f"bias {moved.bias:+.4g}, chosen on validation: recall {point.recall:.4f}, "
+            f"precision {point.precision:.4f}, accuracy {point.accuracy:.4f}",
         )
-    if (sure := found["calibration"]) is not None:
+    if (calibration := evaluation.calibration) is not None:
         yield (
             "calibration error",
-            f"{sure['top_label']['error']:.4f}; of the important class {sure['important']['error']:.4f}",
+            f"{calibration.top_label.error:.4f}; of the important class {calibration.important.error:.4f}",
         )
-    if found["angles"] is not None:
-        yield from _angles(found["angles"])
+    if evaluation.angles is not None:
+        yield from _angles(evaluation.angles)
 
 
-def _angles(angles: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    sides = (f"{_degrees(angles[f'mean_{side}'])} ± {_degrees(angles[f'var_{side}'] ** 0.5)}" for side in SIDES)
+def _angles(angles: Angles) -> Iterator[tuple[str, str]]:
+    important = f"{_degrees(angles.mean_important)} ± {_degrees(angles.var_important**0.5)}"
+    others = f"{_degrees(angles.mean_rest)} ± {_degrees(angles.var_rest**0.5)}"
     yield (
         "angle to own weight",
-        "{} (others {}); variance within a class {:.3g} times the others'".format(*sides, angles["var_ratio"]),
+        f"{important} (others {others}); variance within a class {angles.var_ratio:.3g} times that of the others",
     )
-    if angles["weights"] is not None:
-        weights = angles["weights"]
+    if (weights := angles.weights) is not None:
         nearest = ", ".join(
-            f"{name} to {one['class']} {_degrees(one['angle'])}"
-            for name, one in weights["nearest_to_important"].items()
+            f"{name} to {other.class_name} {_degrees(other.angle)}"
+            for name, other in weights.nearest_to_important.items()
         )
-        yield (
-            "between weights",
-            f"{nearest}; smallest {_degrees(weights['smallest_angle'])} " + "({}, {})".format(*weights["between"]),
-        )
-
-
-SIDES = ("important", "rest")
+        smallest = f"smallest {_degrees(weights.smallest_angle)} ({', '.join(weights.between)})"
+        yield "between weights", f"{nearest}; {smallest}"
 
 
 def _degrees(radians: float) -> str:
     return f"{math.degrees(radians):.1f}°"
 
 
-def _comparison(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if "comparison" not in found:
-        return
-    against = found["comparison"]["with"]
-    yield "difference from", f"{against.get('run', against.get('checkpoint'))} (loss {against['loss']}), same images"
-    for label, one in found["comparison"].items():
-        if label in ("with", "resampled"):
-            continue
-        between = "interval unknown" if math.isnan(one["low"]) else f"{one['low']:+.4f} to {one['high']:+.4f}"
-        sign = f"{one['difference']:+.4f}  {between}"
-        alone = f"right here alone {one['only_mine']}, there alone {one['only_other']}"
-        yield label, f"{sign}; {alone}: McNemar's exact p = {one['p_value']:.3g}"
+def _comparison(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    other = comparison.compared_with
+    yield "difference from", f"{other} (loss {other.loss}), same images"
+    yield "accuracy", _difference(comparison.accuracy)
+    for name, paired in comparison.recall.items():
+        yield f"recall of {name}", _difference(paired)
     yield "", ""
+
+
+def _difference(paired: Paired) -> str:
+    ends = "CI unknown" if math.isnan(paired.low) else f"{paired.low:+.4f} to {paired.high:+.4f}"
+    only = f"only correct here {paired.only_mine}, only there {paired.only_other}"
+    return f"{paired.difference:+.4f}  {ends}; {only}: McNemar's exact p = {paired.p_value:.3g}"

@@ -1,4 +1,4 @@
-"""Does "90 % sure" mean right nine times in ten? Expected calibration error and the bins of a reliability diagram."""
+"""Expected calibration error, and the bins of a reliability diagram."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,11 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of equal width over [0, 1]: ``confidence`` and ``frequency`` (both NaN in an empty bin) and ``count``."""
+    """Bins of equal width over [0, 1], and the expected calibration error.
+
+    ``confidence`` is the mean predicted probability of a bin and ``frequency`` how often the event happened, both NaN
+    in an empty bin; ``count`` is the number of samples.
+    """
 
     confidence: Array
     frequency: Array
@@ -24,15 +28,15 @@ class Reliability:
 
 
 def reliability(confidence: Array, outcome: Array, bins: int = BINS) -> Reliability:
-    """How often what was held for ``confidence`` (n,) likely was so: ``outcome`` (n,) bool.
+    """Compare predicted probabilities ``confidence`` (n,) with what happened, ``outcome`` (n,) bool.
 
     ``error`` is the expected calibration error ``sum_b n_b/n |frequency_b - confidence_b|`` (Naeini et al. 2015), as
-    torchmetrics has it.
+    computed by torchmetrics.
     """
     confidence = np.asarray(confidence, dtype=np.float64)
-    place = np.clip((confidence * bins).astype(int), 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights=weights, minlength=bins) for weights in (confidence, outcome)]
+    bin_index = np.clip((confidence * bins).astype(int), 0, bins - 1)
+    count = np.bincount(bin_index, minlength=bins)
+    sums = [np.bincount(bin_index, weights=weights, minlength=bins) for weights in (confidence, outcome)]
     with np.errstate(invalid="ignore"):
         mean, frequency = (total / count for total in sums)
     error = binary_calibration_error(torch.from_numpy(confidence), torch.from_numpy(np.asarray(outcome, int)), bins)
@@ -40,16 +44,16 @@ def reliability(confidence: Array, outcome: Array, bins: int = BINS) -> Reliabil
 
 
 def top_label(probabilities: Array, prediction: Array, target: Array, bins: int = BINS) -> Reliability:
-    """Of the ``prediction`` (n,): its probability, of (n, K), against how often it is the ``target`` (n,).
+    """Reliability of the predicted class: its probability, of (n, K), against how often it is the true class.
 
-    The predicted class need not be the most probable one: a loss that favours a class in its scores may take that
-    out of its probabilities.
+    The predicted class is not always the most probable one: a loss that favours a class in its scores may correct for
+    that in its probabilities.
     """
     return reliability(probabilities[np.arange(len(target)), prediction], prediction == target, bins)
 
 
 def of_important(probabilities: Array, target: Array, important: Sequence[int], bins: int = BINS) -> Reliability:
-    """Of "this is an important class": the sum of their probabilities against how often it is one."""
+    """Reliability of "this is an important class": the sum of their probabilities against how often it is true."""
     important = list(important)
-    sure = probabilities[:, important].sum(1).clip(0, 1)
-    return reliability(sure, np.isin(target, important), bins)
+    probability = probabilities[:, important].sum(1).clip(0, 1)
+    return reliability(probability, np.isin(target, important), bins)

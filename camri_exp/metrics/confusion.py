@@ -1,4 +1,4 @@
-"""Numbers from one confusion matrix: the same whether an epoch ran in one batch, in many, or on many processes."""
+"""Metrics from one confusion matrix per epoch, so that batches and processes make no difference."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,22 +10,22 @@ from camri_exp.results import SplitMetrics
 
 
 def recall(confusion: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Recall a class, (K,): ``C[k, k] / sum_j C[k, j]`` for ``C[target, prediction]``; NaN without images."""
+    """Recall per class, (K,): ``C[k, k] / sum_j C[k, j]`` for ``C[target, prediction]``; NaN without images."""
     return _ratio(np.diag(confusion), confusion.sum(axis=1))
 
 
 def precision(confusion: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Precision a class, (K,): ``C[k, k] / sum_i C[i, k]``; NaN for a class that is never predicted."""
+    """Precision per class, (K,): ``C[k, k] / sum_i C[i, k]``; NaN for a class that is never predicted."""
     return _ratio(np.diag(confusion), confusion.sum(axis=0))
 
 
 def accuracy(confusion: npt.NDArray[Any]) -> float:
-    """Share of the images on the diagonal; NaN without images."""
+    """Accuracy: the share of images on the diagonal; NaN without images."""
     return float(_ratio(np.trace(confusion), confusion.sum()))
 
 
 def confusion_matrix(prediction: npt.NDArray[Any], target: npt.NDArray[Any], num_classes: int) -> npt.NDArray[Any]:
-    """Counts (K, K), rows the true class, columns the predicted one."""
+    """Counts (K, K) of predictions (n,) and targets (n,): rows are true classes, columns predicted ones."""
     pairs = target.astype(np.int64) * num_classes + prediction
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
@@ -34,13 +34,13 @@ def summarize(confusion: npt.NDArray[Any], important: Sequence[int], class_names
     """The metrics of ``result.json`` from a confusion matrix.
 
     Args:
-        confusion: (K, K) counts, rows the true class, columns the predicted one.
+        confusion: counts (K, K); rows are true classes, columns predicted ones.
         important: ids of the important classes; their recalls and precisions are averaged.
         class_names: K names.
 
     Returns:
-        The metrics. What does not exist (recall of a class without images) is NaN; macro recall averages over the
-        classes that have images. The important class's precision is 0 when it is never predicted, as scikit-learn has it.
+        The metrics. The recall of a class without images is NaN; macro recall is the mean over the classes that have
+        images. The precision of a class that is never predicted counts as 0, as in scikit-learn.
     """
     recalls, precisions = recall(confusion), np.nan_to_num(precision(confusion))
     important = list(important)

@@ -1,39 +1,43 @@
-"""How far a number may be off: intervals for one model, and for the difference of two on the same images."""
+"""Confidence intervals for one model, and for the difference of two models on the same images."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from camri_exp.records import Number
+
 Array = npt.NDArray[Any]
 LEVEL = 0.95
 DRAWS = 10_000
-CHUNK = 500  # draws at a time: groups x draws stays small
+CHUNK = 500  # draws at a time, so that the array groups x draws stays small
 
 
 @dataclass(frozen=True)
 class Interval:
-    value: float
-    low: float
-    high: float
+    """An estimate and the ends of its confidence interval; NaN where unknown."""
+
+    value: Number
+    low: Number
+    high: Number
 
 
 def wilson(hits: int, count: int, level: float = LEVEL) -> Interval:
     """A proportion with Wilson's score interval (Wilson 1927); NaN without images.
 
-    ``(p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)``. Unlike p ± z·sd it stays in [0, 1], and does not claim
-    certainty where all or none of few images are hit.
+    ``(p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)``. Unlike p ± z·sd it stays in [0, 1], and it does not
+    claim certainty where all or none of a few images are hits.
 
     >>> wilson(9, 10)
     Interval(value=0.9, low=0.5958499732047615, high=0.9821237869049271)
     """
     if not count:
         return Interval(np.nan, np.nan, np.nan)
-    found = stats.binomtest(int(hits), int(count)).proportion_ci(level, method="wilson")
-    return Interval(hits / count, float(found.low), float(found.high))
+    ends = stats.binomtest(int(hits), int(count)).proportion_ci(level, method="wilson")
+    return Interval(hits / count, float(ends.low), float(ends.high))
 
 
 def cluster_bootstrap(
@@ -46,10 +50,11 @@ def cluster_bootstrap(
 ) -> Interval:
     """The mean of ``values`` (n,) with a percentile bootstrap interval over whole ``groups`` (n,).
 
-    Whole groups are drawn with replacement (Field & Welsh 2007): pictures of one physical thing are nearly one
-    picture, and taking them for independent samples makes intervals too narrow. Of a single group nothing is known:
-    its interval is NaN. Where all values are equal the bootstrap sees no spread and would claim certainty: there the
-    interval is Wilson's, with groups as samples; ``bounds`` are the least and largest value possible.
+    Whole groups are drawn with replacement (Field & Welsh 2007), because images of the same physical object are
+    nearly identical, and treating them as independent samples makes intervals too narrow. The interval of a single
+    group is NaN, because its spread is unknown. Where all values are equal, the bootstrap sees no spread and would
+    claim certainty; there the interval is Wilson's, with groups as samples. ``bounds`` are the smallest and largest
+    possible value.
     """
     if not len(values):
         return Interval(np.nan, np.nan, np.nan)
@@ -58,7 +63,7 @@ def cluster_bootstrap(
         return Interval(float(np.mean(values)), np.nan, np.nan)
     total, size = np.bincount(member, weights=values), np.bincount(member)
     if np.ptp(np.asarray(values, dtype=float)) == 0:
-        return _all_alike(float(values[0]), len(size), level, bounds)
+        return _without_spread(float(values[0]), len(size), level, bounds)
     random, count = np.random.default_rng(seed), len(size)
     means = []
     for start in range(0, draws, CHUNK):
@@ -68,9 +73,11 @@ def cluster_bootstrap(
     return Interval(float(np.mean(values)), low, high)
 
 
-def _all_alike(value: float, count: int, level: float, bounds: tuple[float, float]) -> Interval:
-    """``count`` samples of one value: as many of the unseen as Wilson's interval of none in ``count`` allows may lie
-    at either bound. Of hits this is Wilson's interval itself.
+def _without_spread(value: float, count: int, level: float, bounds: tuple[float, float]) -> Interval:
+    """The interval of a mean of ``count`` equal values.
+
+    The share of values that may differ is the upper end of Wilson's interval for 0 of ``count``; each end of the
+    interval assumes that all these lie at that bound. For hits (0 or 1) this is Wilson's interval itself.
     """
     low, high = bounds
     unseen = wilson(0, count, level).high
@@ -84,23 +91,21 @@ def _percentiles(draws: Array, level: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Paired:
-    """Two models on the same images: ``difference`` is mine minus the other's, in share of images found.
+    """Two models on the same images: their shares of correct images, and ``difference``, mine minus the other's.
 
-    ``only_mine`` and ``only_other`` count the images that one alone has right; ``p_value`` is McNemar's exact test.
+    ``low`` and ``high`` are the confidence interval of the difference. ``only_mine`` and ``only_other`` count the
+    images that exactly one model classifies correctly; ``p_value`` is McNemar's exact test.
     """
 
-    mine: float
-    other: float
-    difference: float
-    low: float
-    high: float
+    mine: Number
+    other: Number
+    difference: Number
+    low: Number
+    high: Number
     only_mine: int
     only_other: int
-    p_value: float
+    p_value: Number
     images: int
-
-    def as_dict(self) -> dict[str, float]:
-        return asdict(self)
 
 
 def paired(
@@ -108,9 +113,9 @@ def paired(
 ) -> Paired:
     """Compare hits (n,) of two models on the same n images.
 
-    The interval is a percentile bootstrap of the mean difference: over images, or whole ``groups`` (n,) where given.
-    Where all differences are equal it is Wilson's, as in ``cluster_bootstrap``: two models that agree on a few images
-    are not known to be equally good.
+    The interval is a percentile bootstrap of the mean difference, over images or, where given, over whole ``groups``
+    (n,). Where all differences are equal it is Wilson's, as in ``cluster_bootstrap``, because two models that agree on
+    a few images are not known to be equally good.
     """
     mine, other = np.asarray(mine, dtype=bool), np.asarray(other, dtype=bool)
     only_mine, only_other, n = int((mine & ~other).sum()), int((other & ~mine).sum()), len(mine)
@@ -121,10 +126,10 @@ def paired(
         interval = cluster_bootstrap(differences, groups, level, draws, seed, bounds)
         low, high = interval.low, interval.high
     elif np.ptp(differences) == 0:
-        interval = _all_alike(float(differences[0]), n, level, bounds)
+        interval = _without_spread(float(differences[0]), n, level, bounds)
         low, high = interval.low, interval.high
     else:
-        # Each image's difference is 1, -1 or 0: the bootstrap draws how many of each, not which.
+        # Each difference is 1, -1 or 0, so that it suffices to draw how many there are of each.
         shares = [only_mine / n, only_other / n, 1 - (only_mine + only_other) / n]
         drawn = np.random.default_rng(seed).multinomial(n, shares, draws)
         low, high = _percentiles((drawn[:, 0] - drawn[:, 1]) / n, level)
@@ -134,19 +139,20 @@ def paired(
 
 
 def mcnemar_exact(only_mine: int, only_other: int) -> float:
-    """Two-sided p-value: were the images that one model alone has right shared out by a fair coin? (McNemar 1947)
+    """McNemar's exact test (1947): two-sided p-value that an image which only one model classifies correctly is
+    equally likely to be either model's.
 
     >>> mcnemar_exact(6, 0)
     0.03125
     """
-    together = only_mine + only_other
-    return float(stats.binomtest(only_mine, together, 0.5).pvalue) if together else 1.0
+    discordant = only_mine + only_other
+    return float(stats.binomtest(only_mine, discordant, 0.5).pvalue) if discordant else 1.0
 
 
 def align(names: Iterable[str], other: Iterable[str]) -> Array | None:
-    """Where each of ``names`` stands in ``other``, (n,); None unless both name the same images, each once."""
+    """The index (n,) of each of ``names`` in ``other``; None unless both hold the same names, each once."""
     names, other = list(names), list(other)
-    place = {name: index for index, name in enumerate(other)}
-    if len(place) != len(other) or len(names) != len(other) or set(names) != set(place):
+    index = {name: i for i, name in enumerate(other)}
+    if len(index) != len(other) or len(names) != len(other) or set(names) != set(index):
         return None
-    return np.array([place[name] for name in names], dtype=np.int64)
+    return np.array([index[name] for name in names], dtype=np.int64)

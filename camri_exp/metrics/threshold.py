@@ -1,7 +1,7 @@
-"""Threshold moving, the cheap rival of every loss: predict argmax(score_j + b [j is important]).
+"""Threshold moving, the baseline without training: predict argmax(score_j + b [j is important]).
 
-With ``d_i = max_{j not important} s_ij - max_{k important} s_ik``, image i goes to the important class exactly when
-``b > d_i``. So one sort of d gives recall, precision and accuracy at every b there is: O(n log n), and exact.
+With ``d_i = max_{j not important} s_ij - max_{k important} s_ik``, image i is predicted as an important class exactly
+when ``b > d_i``. Sorting d therefore gives recall, precision and accuracy for every b, exactly and in O(n log n).
 """
 
 from collections.abc import Sequence
@@ -11,26 +11,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from camri_exp.records import Number
+
 Array = npt.NDArray[Any]
-LEAST = 1e-9  # accuracies are multiples of 1/n; less than this is rounding
+ROUNDING = 1e-9  # accuracies are multiples of 1/n; smaller differences are rounding
 
 
 @dataclass(frozen=True)
 class Point:
-    """What one constant ``bias``, added to the important classes' scores, gives."""
+    """Metrics with the constant ``bias`` added to the scores of the important classes."""
 
-    bias: float
-    recall: float
-    precision: float
-    accuracy: float
+    bias: Number
+    recall: Number
+    precision: Number
+    accuracy: Number
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Every distinct point of threshold moving, each array (m,), by rising bias; m is at most n + 1.
+    """Every distinct point of threshold moving, sorted by increasing bias; arrays (m,), m at most n + 1.
 
     ``recall`` and ``precision`` are means over the important classes; ``precision`` is 0 for a class that is never
-    predicted. ``bias`` lies in the middle between two changes, and is exactly 0 where the model itself is.
+    predicted. ``bias`` lies midway between two changes; it is exactly 0 for the unchanged model.
     """
 
     bias: Array
@@ -46,7 +48,7 @@ class Curve:
 
 
 def curve(scores: Array, target: Array, important: Sequence[int]) -> Curve:
-    """The exact threshold curve of scores (n, K) and targets (n,).
+    """The exact threshold curve for scores (n, K) and targets (n,).
 
     Raises:
         ValueError: no images, or no class outside ``important``.
@@ -60,7 +62,8 @@ def curve(scores: Array, target: Array, important: Sequence[int]) -> Curve:
     inner_class, outer_class = (np.where(mask, scores, -np.inf).argmax(1) for mask in (inside, ~inside))
     rows = np.arange(len(target))
     d = scores[rows, outer_class] - scores[rows, inner_class]
-    d[(d == 0) & (inner_class < outer_class)] = -np.finfo(float).smallest_subnormal  # argmax takes the first of equals
+    # argmax returns the first of equal scores, so that a tie is already a prediction of the lower class.
+    d[(d == 0) & (inner_class < outer_class)] = -np.finfo(float).smallest_subnormal
     order = np.argsort(d, kind="stable")
     target, inner_class, outer_class, d = target[order], inner_class[order], outer_class[order], d[order]
 
@@ -68,11 +71,11 @@ def curve(scores: Array, target: Array, important: Sequence[int]) -> Curve:
     accuracy = ((outer_class == target).sum() + _running(hit.astype(int) - (outer_class == target))) / len(target)
     recall, precision = np.zeros(len(d) + 1), np.zeros(len(d) + 1)
     for k in important:
-        found, sent = _running(hit & (target == k)), _running(inner_class == k)
-        recall += found / max((target == k).sum(), 1) / len(important)
-        precision += found / np.maximum(sent, 1) / len(important)
-    whole = np.concatenate([[True], d[1:] > d[:-1], [True]])  # images of equal d change together
-    return Curve(_between(d)[whole], recall[whole], precision[whole], accuracy[whole])
+        hits, predicted = _running(hit & (target == k)), _running(inner_class == k)
+        recall += hits / max((target == k).sum(), 1) / len(important)
+        precision += hits / np.maximum(predicted, 1) / len(important)
+    distinct = np.concatenate([[True], d[1:] > d[:-1], [True]])  # images of equal d change together
+    return Curve(_between(d)[distinct], recall[distinct], precision[distinct], accuracy[distinct])
 
 
 def _running(values: Array) -> Array:
@@ -80,39 +83,39 @@ def _running(values: Array) -> Array:
 
 
 def _between(d: Array) -> Array:
-    """A bias for each state between the sorted changes ``d``, as far from both as can be; 0 where 0 lies between."""
+    """A bias for each interval between the sorted changes ``d``: the midpoint, or 0 where 0 lies in the interval."""
     bias = np.concatenate([[d[0] - 1], (d[1:] + d[:-1]) / 2, [d[-1] + 1]])
     bias[np.searchsorted(d, 0.0)] = 0.0
     return bias
 
 
 def keeping(curve: Curve, accuracy: float) -> Point:
-    """The point of largest recall among those of at least ``accuracy``; of equal ones the most accurate, then the
-    one whose bias is nearest to zero.
+    """The point of largest recall whose accuracy is at least ``accuracy``.
 
-    A negative bias only where no other is as good: it never finds more, and where recall on a few validation images
-    is full it would give recall on all others away for accuracy that nobody asked for.
+    Ties are resolved by accuracy, then by the bias that is nearest to zero. A negative bias is chosen only where no
+    other point has this recall: it never increases recall, and where the recall on a few validation images is already
+    1 it would trade recall on other images for accuracy that was not asked for.
 
     Raises:
-        ValueError: no point is so accurate.
+        ValueError: no point reaches ``accuracy``.
     """
-    able = np.flatnonzero(curve.accuracy >= accuracy - LEAST)
-    if not len(able):
+    allowed = np.flatnonzero(curve.accuracy >= accuracy - ROUNDING)
+    if not len(allowed):
         raise ValueError(f"no bias gives an accuracy of {accuracy:.4f}; the best is {curve.accuracy.max():.4f}")
-    bias, recall, exact = curve.bias[able], curve.recall[able].round(9), curve.accuracy[able].round(9)
-    order = np.lexsort([np.abs(bias), -exact, bias < 0, -recall])
-    return curve.point(int(able[order[0]]))
+    bias, recall, rounded = curve.bias[allowed], curve.recall[allowed].round(9), curve.accuracy[allowed].round(9)
+    order = np.lexsort([np.abs(bias), -rounded, bias < 0, -recall])
+    return curve.point(int(allowed[order[0]]))
 
 
 def moved(scores: Array, important: Sequence[int], bias: float) -> Array:
-    """Predictions (n,) from scores (n, K) with ``bias`` added to the important classes' scores."""
+    """Predictions (n,) from scores (n, K) with ``bias`` added to the scores of the important classes."""
     scores = scores.astype(np.float64)
     scores[:, list(important)] += bias
     return scores.argmax(1)
 
 
 def at(scores: Array, target: Array, important: Sequence[int], bias: float) -> Point:
-    """Recall and precision of the important classes, and accuracy, at one bias."""
+    """Mean recall and precision of the important classes, and accuracy, with ``bias``; scores (n, K), target (n,)."""
     prediction = moved(scores, important, bias)
     hit = prediction == target
     recalls = [hit[target == k].mean() if (target == k).any() else 0.0 for k in important]

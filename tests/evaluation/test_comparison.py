@@ -1,4 +1,4 @@
-"""Two runs on the same images; images that come in groups; several important classes."""
+"""Comparing two runs on the same images; images that come in groups; several important classes."""
 
 import json
 import shutil
@@ -11,16 +11,16 @@ from tests.helpers.evaluations import evaluated, kept
 
 
 def test_two_runs_are_compared_on_the_same_images_in_any_order(runs, command, tmp_path):
-    found, told = evaluated(command, f"run={runs['camri']}", f"compare={runs['ce']}")
+    evaluation, printed = evaluated(command, f"run={runs['camri']}", f"compare={runs['ce']}")
     mine, other = kept(runs["camri"]), kept(runs["ce"])
     right = [run["scores"].argmax(1) == run["target"] for run in (mine, other)]
-    wanted = intervals.paired(*right)
-    accuracy = found["comparison"]["accuracy"]
+    expected = intervals.paired(*right)
+    accuracy = evaluation["comparison"]["accuracy"]
     assert accuracy["difference"] == right[0].mean() - right[1].mean()
-    assert (accuracy["only_mine"], accuracy["p_value"]) == (wanted.only_mine, wanted.p_value)
-    recall = found["comparison"]["recall of 8"]
+    assert (accuracy["only_mine"], accuracy["p_value"]) == (expected.only_mine, expected.p_value)
+    recall = evaluation["comparison"]["recall of 8"]
     assert recall["difference"] == pytest.approx(np.subtract(*(hit[mine["target"] == 8].mean() for hit in right)))
-    assert "McNemar's exact p" in told
+    assert "McNemar's exact p" in printed
 
     shuffled = tmp_path / "shuffled"
     shutil.copytree(runs["ce"], shuffled)
@@ -32,7 +32,7 @@ def test_two_runs_are_compared_on_the_same_images_in_any_order(runs, command, tm
     assert again["comparison"]["accuracy"] == accuracy
 
 
-def test_what_cannot_be_compared_says_why(runs, command, tmp_path):
+def test_runs_that_cannot_be_compared_are_refused_with_the_reason(runs, command, tmp_path):
     def changed(name, **arrays):
         shutil.copytree(runs["ce"], tmp_path / name)
         with np.load(runs["ce"] / "predictions.npz") as file:
@@ -48,11 +48,11 @@ def test_what_cannot_be_compared_says_why(runs, command, tmp_path):
     result = json.loads((runs["ce"] / "result.json").read_text())
     (tmp_path / "labels" / "result.json").write_text(json.dumps(result | {"class_names": list("abcdefghij")}))
     finished = command("evaluate", f"run={runs['camri']}", f"compare={tmp_path / 'labels'}", "output=out")
-    assert "the same classes" in finished.err
+    assert "only models of the same classes can be compared" in finished.err
 
 
 def grouped(run, into, important=(8,)):
-    """The run's files as if six frames each showed one thing in validation; test files know nothing of it."""
+    """A copy of a run whose validation images come in groups of six; the test images have no groups."""
     shutil.copytree(run, into)
     with np.load(run / "predictions.npz") as file:
         arrays = {name: file[name] for name in file.files}
@@ -66,28 +66,35 @@ def grouped(run, into, important=(8,)):
     return into
 
 
-def test_frames_of_one_thing_are_drawn_together_and_the_test_split_says_what_it_lacks(runs, command, tmp_path):
+def test_intervals_use_groups_where_they_are_known_and_a_note_says_where_they_are_not(runs, command, tmp_path):
     run = grouped(runs["camri"], tmp_path / "grouped")
-    found, told = evaluated(command, f"run={run}", "split=val", f"compare={run}", name="evaluation_val.json")
-    by_group = found["intervals"]["accuracy"]["by_group"]
+    evaluation, printed = evaluated(command, f"run={run}", "split=val", f"compare={run}", name="evaluation_val.json")
+    by_group = evaluation["intervals"]["accuracy"]["by_group"]
     val = kept(run, "val")
-    wanted = intervals.cluster_bootstrap(val["scores"].argmax(1) == val["target"], val["group"])
-    assert (by_group["low"], by_group["high"]) == (wanted.low, wanted.high)
+    expected = intervals.cluster_bootstrap(val["scores"].argmax(1) == val["target"], val["group"])
+    assert (by_group["low"], by_group["high"]) == (expected.low, expected.high)
     assert by_group["groups"] == len(set(val["group"]))
-    assert f"over {by_group['groups']} groups {wanted.low:.4f} to {wanted.high:.4f}" in told
-    assert found["comparison"]["resampled"] == "groups"
-    found, told = evaluated(command, f"run={run}", "figures=false")
-    assert "by_group" not in found["intervals"]["accuracy"]
-    assert "test files do not say which belong together" in told
+    assert f"over {by_group['groups']} groups {expected.low:.4f} to {expected.high:.4f}" in printed
+    assert evaluation["comparison"]["resampled"] == "groups"
+    evaluation, printed = evaluated(command, f"run={run}", "figures=false")
+    assert "by_group" not in evaluation["intervals"]["accuracy"]
+    assert "test files do not say which images belong together" in printed
 
 
-def test_several_important_classes_have_a_row_each_and_one_for_all(runs, command, tmp_path):
+def test_several_important_classes_have_one_row_each_and_one_for_all(runs, command, tmp_path):
     run = grouped(runs["ce"], tmp_path / "several", important=(3, 8))
-    found, told = evaluated(command, f"run={run}")
+    evaluation, printed = evaluated(command, f"run={run}")
     test = kept(run)
     inside = [np.isin(ids, [3, 8]) for ids in (test["scores"].argmax(1), test["target"])]
-    assert found["important_set"]["recall"] == pytest.approx(inside[0][inside[1]].mean())
-    assert found["important_set"]["precision"] == pytest.approx(inside[1][inside[0]].mean())
-    for text in ("recall of 3, 8", "recall of 3 ", "recall of 8 ", "recall of any", "3 is taken for", "8 is taken for"):
-        assert text in told
-    assert set(found["mistaken_for"]) == {"3", "8"}
+    assert evaluation["important_set"]["recall"] == pytest.approx(inside[0][inside[1]].mean())
+    assert evaluation["important_set"]["precision"] == pytest.approx(inside[1][inside[0]].mean())
+    for text in (
+        "recall of 3, 8",
+        "recall of 3 ",
+        "recall of 8 ",
+        "recall of any",
+        "3 is mistaken for",
+        "8 is mistaken for",
+    ):
+        assert text in printed
+    assert set(evaluation["mistaken_for"]) == {"3", "8"}
