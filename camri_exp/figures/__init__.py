@@ -1,1 +1,1 @@
-"""Numbers to pictures, one function a figure; each returns a matplotlib ``Figure`` and needs no display."""
+"""Numbers to figures, one function per figure; each returns a matplotlib ``Figure`` and needs no display."""

@@ -10,17 +10,18 @@ from matplotlib.figure import Figure
 
 from camri_exp.figures import style
 
-MOST_NUMBERED = 20  # classes up to which every count is written
-MOST_NAMED = 110  # classes up to which every name, and each mistake's count, finds room
+MOST_NUMBERED = 20  # up to so many classes every count is printed
+MOST_NAMED = 110  # up to so many classes all names, and the counts of mistakes, are printed
 
 
 def confusion_matrix(
     confusion: npt.NDArray[Any], class_names: Sequence[str], important: Sequence[int], split: str = "test"
 ) -> Figure:
-    """Counts (K, K), rows the true class; shaded by the share of the row.
+    """Counts (K, K), rows the true class, shaded by their share of the row.
 
-    Of many classes only the mistakes are numbered; of very many only the important ones are named, and none is
-    numbered. Shares are shaded by their square root, so that 3 % is seen.
+    With more than ``MOST_NUMBERED`` classes only the counts of mistakes are printed; with more than ``MOST_NAMED`` no
+    counts, and only the names of the important classes. Shades are the square root of the share, so that 3 % is
+    visible.
     """
     count = len(class_names)
     many = count > MOST_NUMBERED
@@ -37,7 +38,7 @@ def confusion_matrix(
     axes.set_yticks(named, names, fontsize=size)
     for which in ("x", "y"):
         style.mark_labels(axes, [named.index(k) for k in important], which)
-    for k in range(1, count if count <= MOST_NAMED else 0):  # for the eye to follow a row to its name
+    for k in range(1, count if count <= MOST_NAMED else 0):  # lines that lead from a cell to its name
         axes.axhline(k - 0.5, color="#e4e4e4", linewidth=0.5, zorder=0.5)
         axes.axvline(k - 0.5, color="#e4e4e4", linewidth=0.5, zorder=0.5)
     for edge in (k + side for k in important for side in (-0.5, 0.5)):

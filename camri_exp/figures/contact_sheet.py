@@ -1,4 +1,4 @@
-"""Rows of small images, one row a class."""
+"""Strips of small images, one per class."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ WIDTH = 18.0  # inches
 
 
 def contact_sheet(rows: Sequence[Tensor], titles: Sequence[str], group: int) -> Figure:
-    """A figure with one strip a class.
+    """A figure with one strip of images per class.
 
     Args:
-        rows: images (n, C, H, W) in [0, 1] of each class; every ``group`` of them belong together.
-        titles: one a row.
-        group: a wider gap follows so many images.
+        rows: for each class, images (n, C, H, W) in [0, 1]; every ``group`` of them belong together.
+        titles: one per class.
+        group: number of images between two wider gaps.
     """
     strips = [_strip(row, group) for row in rows]
     height, width = np.max([strip.shape[:2] for strip in strips], axis=0)

@@ -1,4 +1,4 @@
-"""Features of two dimensions on the unit circle, with the class weights as spokes: what an angular margin does."""
+"""Two-dimensional features on the unit circle with the class weights as spokes: the effect of an angular margin."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from camri_exp.figures import style
 from camri_exp.metrics.angles import nearest_weight
 
 Array = npt.NDArray[Any]
-MOST = 250  # points a class: more would be a blot
+MOST = 250  # points per class; more would cover each other
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,18 @@ class Circle:
     important: Sequence[int]
 
     def nearest(self) -> list[tuple[int, int, float]]:
-        """Of each important class: its id, that of the class with the nearest weight, and the angle in degrees."""
-        found = [(k, *nearest_weight(self.weight, k)) for k in self.important]
-        return [(k, other, float(np.degrees(angle))) for k, other, angle in found]
+        """For each important class: its id, the id of the class with the nearest weight, the angle in degrees."""
+        nearest = [(k, *nearest_weight(self.weight, k)) for k in self.important]
+        return [(k, other, float(np.degrees(angle))) for k, other, angle in nearest]
 
-    def told(self) -> list[str]:
+    def describe(self) -> list[str]:
+        """One line per important class: the nearest class and the angle to it."""
         names = [style.short(name) for name in self.class_names]
         return [f"{names[k]} to {names[other]}: {degrees:.1f}°" for k, other, degrees in self.nearest()]
 
 
 def features_on_circles(models: Sequence[Circle], split: str = "test") -> Figure:
-    """A panel a model. The arc is the angle between an important class's weight and its nearest neighbour."""
+    """One panel per model. The arc is the angle between the weight of an important class and its nearest neighbour."""
     columns = min(len(models), 4)
     figure = style.new(4.0 * columns, 4.3 * -(-len(models) // columns) + 0.3)
     panels = list(figure.subplots(-(-len(models) // columns), columns, squeeze=False).flat)
@@ -53,16 +54,16 @@ def features_on_circles(models: Sequence[Circle], split: str = "test") -> Figure
 
 def _circle(axes: Axes, model: Circle) -> None:
     spokes = np.arctan2(model.weight[:, 1], model.weight[:, 0])
-    # Neighbours differ in colour. Features scatter a little about the radius, or they would hide each other.
+    # Neighbours differ in colour. Features are scattered around the radius, because they would hide each other.
     colours = dict(zip(np.argsort(spokes).tolist(), [style.OTHER, style.FAINT] * len(spokes), strict=False))
     colours |= dict.fromkeys(model.important, style.IMPORTANT)
     radius = np.random.default_rng(0).normal(1, 0.025, (len(model.features), 1))
     scattered = model.features * radius
     for k, spoke in enumerate(spokes):
         x, y, bold = np.cos(spoke), np.sin(spoke), k in model.important
-        mine, marker = scattered[model.target == k][:MOST].T, "D" if bold else "o"
+        points, marker = scattered[model.target == k][:MOST].T, "D" if bold else "o"
         axes.plot(
-            *mine, marker, color=colours[k], markersize=2.2, markeredgewidth=0, alpha=0.6, zorder=3 if bold else 2
+            *points, marker, color=colours[k], markersize=2.2, markeredgewidth=0, alpha=0.6, zorder=3 if bold else 2
         )
         axes.plot([0, x], [0, y], color=colours[k], linewidth=2.4 if bold else 1.1)
         name, weight = style.short(model.class_names[k]), "bold" if bold else "normal"
@@ -70,11 +71,11 @@ def _circle(axes: Axes, model: Circle) -> None:
     for k, other, _ in model.nearest():
         _arc(axes, spokes[k], spokes[other])
     axes.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal")
-    axes.set_title("\n".join([model.label, *model.told()]), fontsize=10)
+    axes.set_title("\n".join([model.label, *model.describe()]), fontsize=10)
 
 
-def _arc(axes: Axes, mine: float, other: float) -> None:
-    """From one direction to the other, the short way round."""
-    turn = (other - mine + np.pi) % (2 * np.pi) - np.pi
-    first, last = np.degrees(sorted((mine, mine + turn)))
+def _arc(axes: Axes, start: float, end: float) -> None:
+    """Draw the shorter arc between two directions in radians."""
+    turn = (end - start + np.pi) % (2 * np.pi) - np.pi
+    first, last = np.degrees(sorted((start, start + turn)))
     axes.add_patch(Arc((0, 0), 0.8, 0.8, theta1=first, theta2=last, color=style.IMPORTANT, linewidth=2))

@@ -1,4 +1,4 @@
-"""Pictures with captions: the important images that were missed."""
+"""Images with captions, such as the important images that were missed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from camri_exp.figures import style
 
-COLUMNS, WIDTH = 8, 1.65  # inches a picture
+COLUMNS, WIDTH = 8, 1.65  # images per row, inches per image
 
 
 def gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: str) -> Figure:
-    """Images (n, C, H, W) uint8 with a caption each; n may be 0."""
+    """A grid of uint8 images (n, C, H, W), each with a caption; n may be 0."""
     columns = style.columns_for(max(len(images), 1), COLUMNS)
     lines = max(1, -(-len(images) // columns))
     columns = max(columns, 3)  # room for the title

@@ -1,4 +1,4 @@
-"""A loss as a landscape over a two-dimensional feature."""
+"""A loss as a function of a two-dimensional feature."""
 
 import math
 from collections.abc import Mapping
@@ -14,9 +14,13 @@ from matplotlib.patheffects import withStroke
 from camri_exp.figures import style
 from camri_exp.losses import Loss
 
-REACH, LENGTH, HIGHEST = 4.0, 3.0, 8.0  # of the feature plane, of the weights, of the colours
+REACH, LENGTH, HIGHEST = (
+    4.0,
+    3.0,
+    8.0,
+)  # half width of the feature plane, length of the weights, largest loss with a colour
 CLASSES, IMPORTANT = 3, 1
-OUTLINE = [withStroke(linewidth=2.5, foreground="white")]  # dark on dark would not be seen
+OUTLINE = [withStroke(linewidth=2.5, foreground="white")]  # dark lines on dark colours would not be visible
 
 
 def weights() -> torch.Tensor:
@@ -26,7 +30,7 @@ def weights() -> torch.Tensor:
 
 
 def landscape(loss: Loss, head: torch.nn.Module, target: int, points: int = 201) -> npt.NDArray[Any]:
-    """The loss of one sample of class ``target`` whose feature is (x, y): (n, n), a row a y."""
+    """The loss (n, n) of one sample of class ``target`` whose feature is (x, y); rows are y, columns x."""
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.copy_(weights() if parameter.ndim == 2 else torch.zeros(CLASSES))
@@ -39,7 +43,7 @@ def landscape(loss: Loss, head: torch.nn.Module, target: int, points: int = 201)
 
 
 def one_loss(loss: Loss, head: torch.nn.Module, title: str) -> Figure:
-    """The loss of a sample of the important class, and of one of another class."""
+    """The loss of a sample of the important class, and of a sample of another class."""
     figure = style.new(7.4, 3.7)
     for axes, target in zip(figure.subplots(1, 2), (IMPORTANT, 0), strict=True):
         shown = draw(axes, landscape(loss, head, target), target)
@@ -51,7 +55,7 @@ def one_loss(loss: Loss, head: torch.nn.Module, title: str) -> Figure:
 
 
 def all_losses(losses: Mapping[str, tuple[Loss, torch.nn.Module]]) -> Figure:
-    """The loss of a sample of the important class, a panel for each loss."""
+    """The loss of a sample of the important class, one panel per loss."""
     columns = style.columns_for(len(losses), 4)
     rows = math.ceil(len(losses) / columns)
     figure = style.new(2.6 * columns + 0.8, 2.7 * rows)
@@ -66,17 +70,17 @@ def all_losses(losses: Mapping[str, tuple[Loss, torch.nn.Module]]) -> Figure:
 
 
 def draw(axes: Axes, values: npt.NDArray[Any], target: int) -> Any:
-    """One landscape: dark is a high loss, dashes part the predictions, the orange arrow is the target's weight."""
+    """One landscape: dark is a high loss, dashes separate the predictions, the orange arrow is the target's weight."""
     line = np.linspace(-REACH, REACH, len(values))
     levels = np.linspace(0, HIGHEST, 17)
     shown = axes.contourf(line, line, values, levels, cmap="viridis_r", extend="max")
     for k, (x, y) in enumerate(weights().tolist()):
-        colour, width = (style.IMPORTANT, 2.0) if k == target else (style.RIVAL, 1.2)
+        colour, width = (style.IMPORTANT, 2.0) if k == target else (style.NEUTRAL, 1.2)
         arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": width, "path_effects": OUTLINE}
         axes.annotate("", (x, y), (0, 0), arrowprops=arrow)
         axes.text(1.13 * x, 1.13 * y, str(k), ha="center", va="center", color=colour, path_effects=OUTLINE)
-        # Weights of equal length: each border lies opposite to the third weight.
-        axes.plot([0, -2 * x], [0, -2 * y], color=style.RIVAL, linewidth=1, dashes=(5, 4), path_effects=OUTLINE)
+        # The weights have equal length, so that the border between two classes lies opposite the third weight.
+        axes.plot([0, -2 * x], [0, -2 * y], color=style.NEUTRAL, linewidth=1, dashes=(5, 4), path_effects=OUTLINE)
     axes.set(aspect="equal", xticks=[-4, 0, 4], yticks=[-4, 0, 4], xlim=(-REACH, REACH), ylim=(-REACH, REACH))
     axes.tick_params(labelsize=7)
     return shown

@@ -11,9 +11,10 @@ from camri_exp.metrics.intervals import wilson
 
 
 def reliability_diagram(diagrams: Mapping[str, Reliability], split: str = "test") -> Figure:
-    """How often what the model is so and so sure of is true, a panel for each of ``diagrams``; below, how often it
-    is that sure. On the diagonal the model means what it says. Bars are Wilson's 95 % intervals: a bin of three
-    images says little.
+    """Observed frequency against predicted probability, one panel per entry of ``diagrams``.
+
+    A calibrated model lies on the diagonal. Error bars are Wilson's 95 % CIs, because a bin of a few images is
+    uncertain; the lower panels show the number of images per bin.
     """
     figure = style.new(4.2 * len(diagrams), 5.0)
     panels = figure.subplots(2, len(diagrams), sharex=True, squeeze=False, height_ratios=(3, 1))
@@ -21,16 +22,16 @@ def reliability_diagram(diagrams: Mapping[str, Reliability], split: str = "test"
         above, below = panels[0, column], panels[1, column]
         edges = np.linspace(0, 1, len(diagram.count) + 1)
         above.plot([0, 1], [0, 1], color=style.FAINT, linewidth=1, linestyle="--")
-        for sure, share, count in zip(diagram.confidence, diagram.frequency, diagram.count, strict=True):
+        for confidence, frequency, count in zip(diagram.confidence, diagram.frequency, diagram.count, strict=True):
             if count:
-                interval = wilson(round(share * count), count)
-                above.plot([sure, sure], [interval.low, interval.high], color=style.OTHER, linewidth=1.2)
-                above.plot(sure, share, "o", color=style.OTHER, ms=5, clip_on=False)
+                interval = wilson(round(frequency * count), count)
+                above.plot([confidence] * 2, [interval.low, interval.high], color=style.OTHER, linewidth=1.2)
+                above.plot(confidence, frequency, "o", color=style.OTHER, ms=5, clip_on=False)
         above.set(xlim=(0, 1), ylim=(0, 1.02), title=f"{name}\ncalibration error {diagram.error:.4f}")
-        above.set_ylabel("how often it is so" if not column else "")
+        above.set_ylabel("observed frequency" if not column else "")
         below.bar(edges[:-1], diagram.count, np.diff(edges), align="edge", color=style.OTHER, edgecolor="white")
         below.set_yscale("log")
-        below.set(xlabel="probability said", ylabel="images" if not column else "")
+        below.set(xlabel="predicted probability", ylabel="images" if not column else "")
         style.grid(above)
         style.grid(below)
     figure.suptitle(f"Reliability ({split})", fontsize=11)

@@ -1,4 +1,7 @@
-"""What all figures share. Colours differ in lightness and marks in shape: for grey print and colour-blind eyes."""
+"""Colours, sizes and helpers that all figures share.
+
+Colours differ in lightness and markers in shape, for grey print and for colour-blind readers.
+"""
 
 import io
 import math
@@ -10,13 +13,13 @@ from PIL import Image
 
 from camri_exp.files import atomic_write
 
-# Near Okabe and Ito's palette, blue darkened: in grey print, too, no two look alike.
-IMPORTANT, OTHER, RIVAL, FAINT = "#d55e00", "#005a8e", "#333333", "#a6a6a6"
+# Near Okabe and Ito's palette, with a darker blue so that the colours also differ in grey print.
+IMPORTANT, OTHER, NEUTRAL, FAINT = "#d55e00", "#005a8e", "#333333", "#a6a6a6"
 LONGEST = 28  # letters of a class name on an axis
 
 
 def short(name: str, longest: int = LONGEST) -> str:
-    """A name as matplotlib shall draw it: not too long, and its dollars no formula."""
+    """A name for matplotlib: at most ``longest`` letters, with escaped dollars, which would start a formula."""
     name = name if len(name) <= longest else name[: longest - 1] + "…"
     return name.replace("$", r"\$")
 
@@ -33,7 +36,7 @@ def grid(axes: Axes) -> None:
 
 
 def mark_labels(axes: Axes, important: list[int], which: str = "y") -> None:
-    """Make the important classes' tick labels bold and vermilion."""
+    """Make the tick labels of the important classes bold and vermilion; ``which`` is the axis, ``x`` or ``y``."""
     labels = axes.get_yticklabels() if which == "y" else axes.get_xticklabels()
     for k in important:
         labels[k].set(color=IMPORTANT, fontweight="bold")
@@ -50,11 +53,11 @@ def picture(figure: Figure) -> Image.Image:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all."""
+    """Write a PNG file atomically."""
     with atomic_write(path, "wb") as file:
         file.write(png(figure))
 
 
 def columns_for(count: int, most: int) -> int:
-    """So many columns that ``count`` pictures make a rectangle wider than high, at most ``most``."""
+    """The number of columns, at most ``most``, with which ``count`` panels form a rectangle wider than high."""
     return max(1, min(most, math.ceil(math.sqrt(count * 1.6))))

@@ -94,5 +94,5 @@ class DrawFeatures(Callback):
         style.save(features_on_circles(circles), folder / "features.png")
         print("angle from the important class's weight to the nearest other one:")
         for model in circles:
-            print(f"  {model.label}: {', '.join(model.told())}")
+            print(f"  {model.label}: {', '.join(model.describe())}")
         print(f"figure: {folder / 'features.png'}")
