@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import Logger
 
 from camri_exp.instantiate import instantiate, partial_of
 from camri_exp.models import lightning_speedups
+from camri_exp.training.checkpoint_io import AtomicCheckpointIO
 
 log = logging.getLogger(__name__)
 TOTAL_STEPS = "total_steps"  # as the value of a scheduler's argument: the number of steps of the run
@@ -57,6 +58,7 @@ def build_trainer(
         logger=list(loggers),
         default_root_dir=str(run_dir),
         profiler=lightning_speedups.NoProfiler(),
+        plugins=[AtomicCheckpointIO()],
     )
     lightning_speedups.drop_empty_hooks(
         callback
