@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from camri_exp.errors import UserError, nearest
 from camri_exp.identity import job_name
+from camri_exp.signals import stoppable
 
 PACKAGE = Path(__file__).resolve().parent
 # A wheel carries the configs inside the package; a checkout (or an editable install) has them beside it.
@@ -68,7 +69,7 @@ def command(
                     raise
                 fail(error)
 
-        main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(run)
+        main = stoppable(hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(run))
 
         @wraps(function)
         def quoting() -> Any:

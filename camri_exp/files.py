@@ -4,6 +4,7 @@ import json
 import math
 import os
 import secrets
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,32 @@ def locked(path: Path, advice: str, wait: bool = True) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+@contextmanager
+def claimed(folder: Path, advice: str) -> Iterator[str | None]:
+    """Claim ``folder`` for this process during the block; yields None, or else a description of who has it.
+
+    Raises:
+        UserError: the folder cannot be written; the message ends in ``advice``.
+    """
+    owner = folder / ".claimed_by"
+    with locked(folder / ".claim", advice, wait=False) as mine:
+        if not mine:
+            yield _read_owner(owner)
+            return
+        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        try:
+            yield None
+        finally:
+            owner.unlink(missing_ok=True)
+
+
+def _read_owner(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")[:200] or "another process"
+    except OSError:  # it has just claimed the folder, or has just finished
+        return "another process"
 
 
 def display_path(path: Path) -> Path:

@@ -1,5 +1,7 @@
 """``python -m camri_exp.train``: train, test the chosen checkpoint, and leave all that a report needs on disk."""
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
@@ -7,6 +9,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from camri_exp.cli import command
+from camri_exp.errors import UserError
+from camri_exp.files import claimed, display_path
 
 if TYPE_CHECKING:
     from camri_exp.results import RunResult
@@ -22,7 +26,14 @@ def main(cfg: DictConfig) -> tuple[float, float] | None:
     from camri_exp.reporting.ranking import resolve_ranks
 
     resolve_ranks(cfg)
-    _train(cfg)
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    if int(os.environ.get("LOCAL_RANK", 0)):  # a further process of DDP: the first one has claimed the folder
+        _train(cfg)
+        return None
+    with claimed(run_dir, "Give another folder: hydra.run.dir=DIR") as other:
+        if other is not None:
+            raise UserError(f"{display_path(run_dir)} is being trained by {other}. Wait for it, or stop it first.")
+        _train(cfg)
     return None
 
 

@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from camri_exp.errors import UserError
-from camri_exp.files import locked
+from camri_exp.files import claimed
 from camri_exp.identity import config_hash
 from camri_exp.reporting.ranking import resolve_ranks
 from camri_exp.results import FAILURE, JOB, FailureRecord, JobRecord, RunResult
@@ -43,8 +43,8 @@ def run(cfg: DictConfig, train: Callable[[DictConfig], RunResult]) -> Objectives
     if cfg.sweep.rerun not in RERUN:
         raise UserError(f"sweep.rerun={cfg.sweep.rerun}: expected {', '.join(RERUN)}.")
     folder = Path(HydraConfig.get().runtime.output_dir)
-    with locked(folder / ".claim", "Give another folder: hydra.sweep.dir=DIR", wait=False) as claimed:
-        return _run_claimed(cfg, train, folder) if claimed else None
+    with claimed(folder, "Give another folder: hydra.sweep.dir=DIR") as other:
+        return _run_claimed(cfg, train, folder) if other is None else None
 
 
 def objectives(result: RunResult) -> Objectives:

@@ -16,6 +16,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
@@ -36,10 +37,9 @@ from camri_exp.results import (
     AngleStatistics,
     Predictions,
     RunResult,
-    SplitMetrics,
-    SplitPredictions,
     write_predictions,
 )
+from camri_exp.signals import exit_code
 from camri_exp.tracking.base import ResultLogger, RunDescription
 from camri_exp.training.callbacks import CollectPredictions, EpochProgressBar, RebaseCheckpointPaths, ReseedEachEpoch
 from camri_exp.training.checks import check_config, check_trainer
@@ -86,25 +86,18 @@ def train(cfg: DictConfig) -> RunResult:
     with _closed(loggers):
         _start(loggers, cfg, metadata.important_class_names)
         predictions = CollectPredictions()
-        callbacks = [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), predictions]
-        callbacks += [EpochProgressBar()] if cfg.trainer.enable_progress_bar else []
-        trainer = build_trainer(cfg, run_dir, [*callbacks, *build_callbacks(cfg)], loggers)
+        callbacks = [*_own_callbacks(cfg), predictions, *build_callbacks(cfg)]
+        trainer = build_trainer(cfg, run_dir, callbacks, loggers)
         check_trainer(cfg, trainer)
-
-        begin = time.perf_counter()
-        _fit(cfg, trainer, model, data, run_dir)
-        fit_seconds = time.perf_counter() - begin
-        epochs = trainer.current_epoch
-        checkpoint = _chosen_checkpoint(cfg, run_dir)
-        for evaluate in (trainer.validate, trainer.test):
-            evaluate(model, datamodule=data, ckpt_path=str(checkpoint), verbose=False, weights_only=True)
-
-        splits = predictions.splits
+        with _stoppable(trainer, run_dir):
+            fit_seconds = _fit(cfg, trainer, model, data, run_dir)
+            epochs = trainer.current_epoch
+            checkpoint = _chosen_checkpoint(cfg, run_dir)
+            for evaluate in (trainer.validate, trainer.test):
+                evaluate(model, datamodule=data, ckpt_path=str(checkpoint), verbose=False, weights_only=True)
         result = RunResult(
             **_description(cfg, model, own),
-            val=_metrics(model, splits["val"]),
-            test=_metrics(model, splits["test"]),
-            angles=_angles(model, splits["test"]),
+            **_measurements(model, predictions.splits),
             epochs=epochs,
             fit_seconds=round(fit_seconds, 3),
             images_per_second=round(model.meter.images_per_second * trainer.world_size, 1),
@@ -113,10 +106,10 @@ def train(cfg: DictConfig) -> RunResult:
             hardware=hardware(trainer),
         )
         if trainer.is_global_zero:
-            write_predictions(run_dir / PREDICTIONS, splits)
+            write_predictions(run_dir / PREDICTIONS, predictions.splits)
             result.write(run_dir / RESULT)
             print_result(result, run_dir)
-            _log_results(loggers, result, splits, data, model)
+            _log_results(loggers, result, predictions.splits, data, model)
     return result
 
 
@@ -152,20 +145,34 @@ def _start(loggers: Sequence[Logger], cfg: DictConfig, important_class_names: li
             logger.log_hyperparams(config)
 
 
-def _fit(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: Any, run_dir: Path) -> None:
-    """Train to the end, from ``last.ckpt`` where the run is resumed."""
+def _own_callbacks(cfg: DictConfig) -> list[Callback]:
+    progress: list[Callback] = [EpochProgressBar()] if cfg.trainer.enable_progress_bar else []
+    return [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), *progress]
+
+
+def _fit(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: Any, run_dir: Path) -> float:
+    """Train to the end, from ``last.ckpt`` where the run is resumed; returns the seconds it took."""
     last = run_dir / "checkpoints" / "last.ckpt"
     resumed = cfg.resume is not None and last.is_file()
     if resumed:  # reports in one line what Lightning would report in a traceback
         load_state(model, read_checkpoint(last))
+    begin = time.perf_counter()
     try:
         trainer.fit(model, datamodule=data, ckpt_path=str(last) if resumed else None, weights_only=True)
     except MisconfigurationException as error:  # such as callbacks.best.monitor with a typo
         raise UserError(" ".join(str(error).split())) from error
-    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, which Lightning turns into an exit without a message
-        if trainer.is_global_zero and last.is_file():
+    return time.perf_counter() - begin
+
+
+@contextmanager
+def _stoppable(trainer: pl.Trainer, run_dir: Path) -> Iterator[None]:
+    """Print how to resume a run that is stopped, and end it with the exit code of what stopped it."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns Ctrl-C into SystemExit(1) without a message
+        if trainer.is_global_zero:
             print(f"stopped; to resume: python -m camri_exp.train resume={display_path(run_dir)}", file=sys.stderr)
-        raise
+        sys.exit(exit_code(stop))
 
 
 def _chosen_checkpoint(cfg: DictConfig, run_dir: Path) -> Path:
@@ -192,17 +199,21 @@ def _description(cfg: DictConfig, model: Classifier, own: identity.Identity) -> 
     }
 
 
-def _metrics(model: Classifier, found: SplitPredictions) -> SplitMetrics:
-    confusion = confusion_matrix(found.scores.argmax(1), found.target, len(model.class_names))
-    return summarize(confusion, model.important_class, model.class_names)
-
-
-def _angles(model: Classifier, found: SplitPredictions) -> AngleStatistics | None:
-    if found.angle is None:
-        return None
+def _measurements(model: Classifier, predictions: Predictions) -> dict[str, Any]:
+    """Metrics of validation and test, and for cosine heads the statistics of the angles on test."""
     classes = len(model.class_names)
-    angles = own_class_angles(found.angle, found.target, model.important_class, classes)
-    return AngleStatistics(np.bincount(found.target, minlength=classes).tolist(), angles.mean, angles.var)
+    metrics = {
+        split: summarize(
+            confusion_matrix(found.scores.argmax(1), found.target, classes), model.important_class, model.class_names
+        )
+        for split, found in predictions.items()
+    }
+    test = predictions["test"]
+    if test.angle is None:
+        return {**metrics, "angles": None}
+    angles = own_class_angles(test.angle, test.target, model.important_class, classes)
+    count = np.bincount(test.target, minlength=classes).tolist()
+    return {**metrics, "angles": AngleStatistics(count, angles.mean, angles.var)}
 
 
 def _log_results(

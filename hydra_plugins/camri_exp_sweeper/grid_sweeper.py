@@ -24,6 +24,7 @@ class GridSweeper(BasicSweeper):
         from camri_exp.errors import UserError
         from camri_exp.identity import job_name
         from camri_exp.results import add_to_plan
+        from camri_exp.signals import exit_code
         from camri_exp.sweeps.progress import SweepProgress
 
         assert self.config is not None
@@ -42,8 +43,8 @@ class GridSweeper(BasicSweeper):
                 folder, self.config.sweep.launch, names, len(names), self.config.sweep.rerun
             ) as progress:
                 returns = self.launcher.launch(jobs, initial_job_idx=0)
-        except KeyboardInterrupt:
-            sys.exit(130)
+        except KeyboardInterrupt as stop:
+            sys.exit(exit_code(stop))
         except Exception as error:  # the launcher's own: the errors of jobs are caught in the job
             if os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise

@@ -1,0 +1,48 @@
+"""Exit codes that tell how a command was stopped: 130 for Ctrl-C, 143 for SIGTERM."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+CTRL_C, TERMINATED = 130, 143  # 128 + the number of the signal, as shells have it
+
+
+def stoppable(main: Callable[[], Any]) -> Callable[[], Any]:
+    """Let ``main`` end in one line and the right exit code when it is stopped.
+
+    Python ends at once on SIGTERM, without closing anything; Lightning only notes it and finishes the run. Here it
+    raises SystemExit, so that locks, loggers and temporary files are closed, and ``last.ckpt`` stays as it is.
+    """
+
+    @wraps(main)
+    def run() -> Any:
+        previous = _handle_sigterm(lambda *_: sys.exit(TERMINATED))
+        try:
+            return main()
+        except KeyboardInterrupt as stop:
+            print("stopped", file=sys.stderr)
+            sys.exit(exit_code(stop))
+        finally:
+            _handle_sigterm(previous)
+
+    return run
+
+
+def _handle_sigterm(handler: Any) -> Any:
+    """Set the handler of SIGTERM and return the one before; signals belong to the main thread."""
+    if threading.current_thread() is not threading.main_thread() or handler is None:
+        return None
+    return signal.signal(signal.SIGTERM, handler)
+
+
+def exit_code(stop: BaseException) -> int:
+    """The exit code of a command that ``stop`` ended: SystemExit(143), a KeyboardInterrupt, or what these caused."""
+    cause: BaseException | None = stop
+    while cause is not None:
+        if isinstance(cause, SystemExit) and cause.code == TERMINATED:
+            return TERMINATED
+        cause = cause.__cause__ or cause.__context__
+    return CTRL_C

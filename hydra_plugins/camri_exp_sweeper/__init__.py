@@ -1,0 +1,1 @@
+"""Hydra plug-ins of camri_exp. Hydra loads them from the namespace package ``hydra_plugins`` only."""
