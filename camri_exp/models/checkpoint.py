@@ -1,4 +1,4 @@
-"""A checkpoint to a model. A run's folder may come from anywhere: nothing in it is run as code."""
+"""Checkpoints to models. A run's folder may come from an untrusted source: nothing in it is run as code."""
 
 import pickle
 import struct
@@ -22,14 +22,14 @@ from camri_exp.models.classifier import Classifier
 from camri_exp.models.factory import build_classifier
 from camri_exp.models.metadata import ModelMetadata
 
-# What torch.load raises for files that are damaged, are no checkpoints, or hold code (seen with mutated files).
+# Errors of torch.load for files that are damaged, are not checkpoints, or hold code; found by mutating files.
 REFUSED = (
     pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError,
     struct.error,
 )  # fmt: skip
-# What the parts of a stored config may be built as. Anything else that a ``_target_`` names would be code to run.
+# The classes that the parts of a stored config may be built as. Any other ``_target_`` would be code to run.
 KINDS = {"head": nn.Module, "loss": nn.Module, "data": pl.LightningDataModule}
-# Where the targets of earlier versions are now, so that their runs can be evaluated and resumed.
+# Modules that moved: targets of earlier versions and their replacements, so that their runs can be evaluated.
 MOVED_TARGETS = {
     "camri_exp.heads.": "camri_exp.models.heads.",
     "camri_exp.callbacks.": "camri_exp.training.callbacks.",
@@ -46,15 +46,17 @@ class Checkpoint:
 
 
 def load(path: str | Path) -> tuple[DictConfig, Classifier]:
-    """The config of a checkpoint's run, and its classifier in evaluation mode on the CPU; needs no data set.
+    """The config of the run of a checkpoint, and its classifier in evaluation mode on the CPU.
 
-    The config is the ``config.yaml`` of the run's folder, one above ``checkpoints/``.
+    No data set is required. The config is the ``config.yaml`` of the run's folder, which is the parent of
+    ``checkpoints/``.
 
     Raises:
-        UserError: no such checkpoint, one that cannot be trusted, or one without its config.
+        UserError: no such checkpoint, one that holds code or is damaged, or one without its config.
     """
     checkpoint = read_checkpoint(Path(path))
-    folder = next((one for one in checkpoint.path.resolve().parents[:2] if (one / "config.yaml").is_file()), None)
+    parents = checkpoint.path.resolve().parents[:2]
+    folder = next((parent for parent in parents if (parent / "config.yaml").is_file()), None)
     if folder is None:
         raise UserError(f"{path} has no config.yaml in its run's folder. Keep the files of a run together.")
     cfg = read_config(folder)
@@ -65,11 +67,11 @@ def load(path: str | Path) -> tuple[DictConfig, Classifier]:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint of this project: plain values and tensors.
+    """Read a checkpoint of this project, which holds plain values and tensors only.
 
     Raises:
-        UserError: no such file, a file that holds code or anything but tensors and plain values, or a checkpoint of
-            another program or version.
+        UserError: no such file, a file that is damaged or holds anything else, such as code, or a checkpoint of another
+            program or version.
     """
     if not path.is_file():
         raise UserError(f"checkpoint={path}: there is no such file.")
@@ -82,11 +84,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except REFUSED as error:
         raise UserError(
             f"checkpoint={path} was refused: it is damaged, or holds more than tensors and plain values. "
-            "Give a checkpoint that camri_exp.train wrote."
+            "Use a checkpoint that camri_exp.train wrote."
         ) from error
     if not isinstance(content, dict) or not {"camri_exp", "state_dict"} <= set(content):
         raise UserError(
-            f"checkpoint={path} is not a checkpoint of camri_exp. To start from its weights: model.weights=FILE"
+            f"checkpoint={path} is not a checkpoint of camri_exp. To train from its weights: model.weights=FILE"
         )
     metadata = ModelMetadata.from_dict(content["camri_exp"], f"checkpoint={path}")
     return Checkpoint(path, metadata, content["state_dict"])
@@ -96,7 +98,7 @@ def read_config(run: Path) -> DictConfig:
     """The ``config.yaml`` of a run's folder.
 
     Raises:
-        UserError: it is damaged, or would build something other than a head, a loss and a data module.
+        UserError: it is missing or damaged, or would build something other than a head, a loss and a data module.
     """
     register_resolvers()
     path = run / "config.yaml"
@@ -106,29 +108,29 @@ def read_config(run: Path) -> DictConfig:
     except (OSError, YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     if not isinstance(plain, dict) or not {*KINDS, "model"} <= set(plain):
-        raise UserError(f"{path} is not the config of a run. Give a run that camri_exp.train wrote.")
+        raise UserError(f"{path} is not the config of a run. Use a run that camri_exp.train wrote.")
     plain = _with_current_targets(plain)
     for key, kind in KINDS.items():
         target, *nested = list(_targets(plain[key])) or [None]
         if nested or not _is_a(target, kind, path):
             raise UserError(
                 f"{path} was refused: {key}._target_={(nested or [target])[0]} is not a {kind.__name__} and would be "
-                "run as code. Give a run that camri_exp.train wrote."
+                "run as code. Use a run that camri_exp.train wrote."
             )
     return OmegaConf.create(plain)
 
 
 def _with_current_targets(node: Any) -> Any:
-    """``node`` with the ``_target_`` of earlier versions replaced by where they are now."""
+    """``node`` with each ``_target_`` of an earlier version replaced by the current one."""
     if isinstance(node, list):
         return [_with_current_targets(item) for item in node]
     if not isinstance(node, dict):
         return node
-    found = {key: _with_current_targets(value) for key, value in node.items()}
+    current = {key: _with_current_targets(value) for key, value in node.items()}
     for before, now in MOVED_TARGETS.items():
-        if str(found.get("_target_", "")).startswith(before):
-            found["_target_"] = now + found["_target_"].removeprefix(before)
-    return found
+        if str(current.get("_target_", "")).startswith(before):
+            current["_target_"] = now + current["_target_"].removeprefix(before)
+    return current
 
 
 def _targets(node: Any) -> Iterator[Any]:
@@ -144,23 +146,23 @@ def _targets(node: Any) -> Iterator[Any]:
 
 def _is_a(target: Any, kind: type, path: Path) -> bool:
     try:
-        found = get_object(str(target))
+        imported = get_object(str(target))
     except (ImportError, ValueError) as error:
-        raise UserError(f"{path}: _target_={target} cannot be imported. Install what the run was made with.") from error
-    return isinstance(found, type) and issubclass(found, kind)
+        raise UserError(f"{path}: _target_={target} cannot be imported. Install the package that has it.") from error
+    return isinstance(imported, type) and issubclass(imported, kind)
 
 
 def load_state(model: Classifier, checkpoint: Checkpoint) -> None:
-    """Fill ``model`` from ``checkpoint``.
+    """Load the weights of ``checkpoint`` into ``model``.
 
     Raises:
-        UserError: a checkpoint of other classes or another architecture.
+        UserError: a checkpoint of other classes or of another architecture.
     """
-    names, own = checkpoint.metadata.class_names, model.class_names
-    if names != own:
+    trained, expected = checkpoint.metadata.class_names, model.class_names
+    if trained != expected:
         raise UserError(
-            f"{checkpoint.path} was trained on {len(names)} classes ({', '.join(names[:3])}, …), this data has "
-            f"{len(own)} ({', '.join(own[:3])}, …). Give the data that it was trained on."
+            f"{checkpoint.path} was trained on {len(trained)} classes ({', '.join(trained[:3])}, …), this data has "
+            f"{len(expected)} ({', '.join(expected[:3])}, …). Use the data that it was trained on."
         )
     try:
         model.load_state_dict(checkpoint.state_dict)

@@ -1,4 +1,4 @@
-"""Two plain CNNs: the CAMRI paper's, and a small one for two CPU cores."""
+"""Two plain CNNs: that of the CAMRI paper, and a small one for two CPU cores."""
 
 from torch import Tensor, nn
 
@@ -10,9 +10,15 @@ def _scaled(channels: int, width: float) -> int:
 class CamriCNN(nn.Module):
     """The CNN of the CAMRI paper's code for CIFAR-10: (N, C, H, W) -> (N, 512 * width).
 
-    3x3 same convolutions with ReLU: 64, 64, BN, 64, pool, dropout | 128, 128, BN, 128, pool, dropout |
-    256, 256, BN, 256, 256, 256, BN | 512, 512, global average, linear 512. No ReLU after the last layer: the feature
-    may point anywhere. Keras's initialisation (Glorot for convolutions, He for the embedding), as the authors have it.
+    3x3 convolutions with ReLU and "same" padding: 64, 64, BN, 64, pool, dropout | 128, 128, BN, 128, pool, dropout |
+    256, 256, BN, 256, 256, 256, BN | 512, 512, global average pooling, linear 512. There is no ReLU after the last
+    layer, so that features may have any direction. Keras's initialisation (Glorot for convolutions, He for the
+    embedding), as in the code of the authors.
+
+    Args:
+        in_chans: C.
+        width: multiplies the channels.
+        dropout: probability.
     """
 
     blocks = (
@@ -56,7 +62,11 @@ def _keras_init(module: nn.Module) -> None:
 class SmallCNN(nn.Module):
     """Five 3x3 convolutions with batch norm and ReLU, 16 to 128 channels: (N, C, H, W) -> (N, 128 * width).
 
-    Made for two CPU cores: most of its arithmetic runs at half and a quarter of the resolution.
+    Most of its arithmetic runs at a half and a quarter of the resolution, which makes it fast on two CPU cores.
+
+    Args:
+        in_chans: C.
+        width: multiplies the channels.
     """
 
     def __init__(self, in_chans: int = 3, width: float = 1.0) -> None:

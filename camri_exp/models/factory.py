@@ -22,18 +22,18 @@ def build_classifier(
     optimizer: Callable[[Any], torch.optim.Optimizer] | None = None,
     scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
 ) -> Classifier:
-    """The classifier of ``cfg`` for the data that ``metadata`` describes; one without an optimizer only predicts.
+    """The classifier of ``cfg`` for the data that ``metadata`` describes. Without an optimizer it can only predict.
 
     Raises:
-        UserError: an option that the backbone, head or loss does not have or refuses, or a head and a loss that do not
-            fit.
+        UserError: an unknown or invalid option of the backbone, head or loss, or a head whose scores are not those that
+            the loss works on.
     """
     model: dict[str, Any] = {str(key): value for key, value in cfg.model.items()}
     freeze_epochs, channels_last, compiled = (model.pop(key) for key in ("freeze_epochs", "channels_last", "compile"))
     if freeze_epochs < 0:
         raise UserError(f"model.freeze_epochs={freeze_epochs}: expected 0 or a number of epochs.")
     if unknown := set(model) - set(inspect.signature(backbones.create).parameters):
-        raise UserError(f"model.{min(unknown)}: no backbone has such an option. Leave it out.")
+        raise UserError(f"model.{min(unknown)}: backbones have no such option. Omit it.")
     backbone, features = backbones.create(channels=metadata.channels, image_size=metadata.image_size, **model)
     head = build_head(cfg, features, len(metadata.class_names))
     loss = build_loss(cfg, facts_for_losses(metadata))
@@ -59,10 +59,10 @@ def build_head(cfg: DictConfig, in_features: int, num_classes: int) -> nn.Module
 
 
 def build_loss(cfg: DictConfig, facts: Mapping[str, Any]) -> Loss:
-    """The loss of ``cfg``, given those of ``facts`` that it declares in ``needs``.
+    """The loss of ``cfg``, constructed with those of ``facts`` that it declares in ``needs``.
 
     Raises:
-        UserError: the loss needs what is not known, or refused its settings.
+        UserError: the loss needs a fact that is not known, or its settings are invalid.
     """
     where = f"loss={cfg.loss.name}"
     needs: frozenset[str] = getattr(target_of(cfg.loss, where), "needs", frozenset())
@@ -72,9 +72,9 @@ def build_loss(cfg: DictConfig, facts: Mapping[str, Any]) -> Loss:
 
 
 def _check_pair(head: nn.Module, loss: nn.Module, cfg: DictConfig) -> None:
-    given, wanted = getattr(head, "score_type", None), getattr(loss, "score_type", None)
-    if given != wanted:
+    given, expected = getattr(head, "score_type", None), getattr(loss, "score_type", None)
+    if given != expected:
         raise UserError(
-            f"loss={cfg.loss.name} works on {wanted} scores, but {type(head).__name__} gives {given} scores. "
-            "Leave the head out: every loss selects its own."
+            f"loss={cfg.loss.name} works on {expected} scores, but {type(head).__name__} gives {given} scores. "
+            "Omit the head: every loss selects its own."
         )

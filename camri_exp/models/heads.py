@@ -1,7 +1,7 @@
-"""Features to scores, free of margins: ``scores.argmax(1)`` is the prediction in training, evaluation and export.
+"""Features to scores, without margins: ``scores.argmax(1)`` is the prediction in training, evaluation and export.
 
-Both heads compute in float32 or better, whatever autocast says around them: bf16's largest value below 1 is .9961, a
-cosine of 5 degrees, half of a typical margin; and logits in half precision tie, where an argmax must not.
+Both heads compute in float32 or better, also under autocast. The largest number below 1 in bf16 is 0.9961, the cosine
+of 5 degrees, which is half of a typical margin. Logits in half precision have ties, which make the argmax arbitrary.
 """
 
 from typing import ClassVar
@@ -14,7 +14,13 @@ from camri_exp.losses.base import at_least_float32
 
 
 class LinearHead(nn.Linear):
-    """Logits ``W z + b``: features (N, D) to scores (N, K)."""
+    """Logits ``W z + b``: features (N, D) to scores (N, K).
+
+    Args:
+        in_features: D.
+        num_classes: K.
+        bias: whether there is a b.
+    """
 
     score_type: ClassVar[str] = "logits"
 
@@ -30,7 +36,11 @@ class LinearHead(nn.Linear):
 class CosineHead(nn.Module):
     """Cosines of the angles between features and class weights: (N, D) to (N, K), in [-1, 1] up to rounding.
 
-    A feature of zero, as a dead ReLU layer gives, has cosine 0 to every class and no gradient.
+    A feature that is zero, as the output of a dead ReLU layer, has cosine 0 with every class and no gradient.
+
+    Args:
+        in_features: D.
+        num_classes: K.
     """
 
     score_type: ClassVar[str] = "cosine"
@@ -49,10 +59,10 @@ class CosineHead(nn.Module):
 
 
 def unit(vectors: Tensor, eps: float = 1e-12) -> Tensor:
-    """``v / |v|`` for each row of (N, D), and zero where ``|v| <= eps``.
+    """``v / |v|`` for each row v of (N, D), and zero where ``|v| <= eps``.
 
-    ``F.normalize`` divides such rows by eps, so that a zero row gets a gradient 1e12 times too large: infinite in half
-    precision, and the end of a training in any.
+    ``F.normalize`` divides such rows by eps, so that the gradient of a zero row is 1e12 times too large, which ends a
+    training; in half precision it is infinite.
     """
     length = vectors.norm(dim=1, keepdim=True)
     return vectors * ((length > eps) / length.clamp_min(eps))

@@ -24,11 +24,12 @@ class DeployedModel(nn.Module):
 
 
 class Predictor:
-    """Runs a classifier on batches of images, with the arithmetic of the device and of the training.
+    """Runs a classifier on batches of images.
 
     Args:
+        model: the classifier.
         device: ``cpu``, ``cuda``, …; None uses a GPU where there is one.
-        precision: the ``trainer.precision`` of the run: predictions use the precision that was tested.
+        precision: ``trainer.precision`` of the run, so that predictions use the precision that was tested.
 
     Raises:
         UserError: a device that this machine does not have.
@@ -38,7 +39,7 @@ class Predictor:
         self.device = choose_device(device)
         self.dtype = AUTOCAST.get(str(precision))
         if self.device.type == "cpu" and self.dtype == torch.float16:
-            self.dtype = None  # CPUs do not calculate in it
+            self.dtype = None  # not supported on CPUs
         self.model = DeployedModel(model).eval().to(self.device)
 
     def __call__(self, images: Tensor) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -49,12 +50,16 @@ class Predictor:
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The device of that name; None is a GPU where there is one, else the CPU."""
+    """The device called ``name``; with None, a GPU where there is one, else the CPU.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"device={name}: this machine has no such device. Leave it out, or give device=cpu.") from error
+        raise UserError(f"device={name}: this machine has no such device. Omit it, or use device=cpu.") from error
     return device

@@ -40,7 +40,7 @@ class PlainHookName:
 
 
 class NoProfiler(PassThroughProfiler):
-    """Lightning enters a generator's context a hundred times per step, even without a profiler."""
+    """Replaces the context manager that Lightning enters a hundred times per step, even without a profiler."""
 
     def profile(self, action_name: str) -> Any:
         return NOTHING
@@ -59,16 +59,20 @@ def drop_empty_hooks(callbacks: Iterable[Callback]) -> None:
 
 
 def look_for_gpus_once() -> None:
-    """Without a GPU, Adam looks for one at every step; Lightning makes it do so by opening NVIDIA's library."""
+    """Without a GPU, let torch check for one by its own means.
+
+    torch.optim.Adam checks at every step, and Lightning sets the variable that makes each check open NVIDIA's library.
+    """
     if not torch.cuda.is_available():
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 def keep_freed_memory() -> bool:
-    """Keep the memory that one step frees for the next step, as torch does on a GPU; whether that was possible.
+    """Keep the memory that one step frees for the next step, as torch does on a GPU; returns whether that is possible.
 
-    glibc returns large blocks to the system, which zeroes them page by page when they are requested again: up to half
-    of a large step on the CPU. This changes the allocator of the whole process, hence ``trainer.keep_freed_memory``.
+    glibc returns large blocks to the system, which zeroes them page by page when they are requested again. That takes
+    up to half of a large step on the CPU. This changes the allocator of the whole process, hence
+    ``trainer.keep_freed_memory``.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,4 +1,4 @@
-"""What a model needs to know of the data it was trained on; stored in every checkpoint."""
+"""Metadata of a model: its task, preprocessing and class names, stored in every checkpoint."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from camri_exp.records import Record
 
 
 class DataFacts(Protocol):
-    """What a data module knows after ``setup``."""
+    """The attributes of a data module after ``setup`` that a model depends on."""
 
     class_names: list[str]
     class_counts: list[int]
@@ -24,7 +24,7 @@ class DataFacts(Protocol):
 class ModelMetadata(Record):
     """The task, the preprocessing and the class names of a model.
 
-    ``mean`` and ``std`` have one value per channel, of pixels in [0, 1], from the training images.
+    ``mean`` and ``std`` have one value per channel, for pixels in [0, 1], and were computed from the training images.
     """
 
     data: str
@@ -44,7 +44,7 @@ class ModelMetadata(Record):
 
 
 def metadata_of(cfg: DictConfig, data: DataFacts, important_class: Sequence[int]) -> ModelMetadata:
-    """The metadata of a model that is about to be trained on ``data``."""
+    """The metadata of a model to be trained on ``data``."""
     return ModelMetadata(
         data=cfg.data.name,
         loss=cfg.loss.name,
@@ -60,7 +60,7 @@ def metadata_of(cfg: DictConfig, data: DataFacts, important_class: Sequence[int]
 
 
 def facts_for_losses(metadata: ModelMetadata) -> dict[str, Any]:
-    """What a loss may declare in ``needs``."""
+    """The facts of the task that a loss may declare in ``needs``."""
     return {
         "num_classes": len(metadata.class_names),
         "important_class": metadata.important_class,

@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class TrainingMeter:
-    """Gathers the loss of every training step. Losses stay on the device until ``take``: no step waits for it."""
+    """Collects the loss of every training step. Losses stay on the device until ``take``: no step waits for it."""
 
     def __init__(self) -> None:
-        self.epochs: list[tuple[int, float]] = []  # images and seconds of each
+        self.epochs: list[tuple[int, float]] = []  # images and seconds per epoch
         self.start_epoch()
 
     def start_epoch(self) -> None:
@@ -35,12 +35,12 @@ class TrainingMeter:
         return new, speed
 
     def end_epoch(self) -> float:
-        """Close the epoch as of the last ``take``, and return its mean loss."""
+        """Record images and seconds of the epoch as of the last ``take``; returns its mean loss."""
         self.epochs.append((self.images, self._reported - self.begin))
         return math.fsum(self.losses) / len(self.losses)
 
     @property
     def images_per_second(self) -> float:
-        """Over all epochs but the first, which warms up, unless it is the only one."""
+        """Mean over all epochs except the first, which includes the warm-up, unless it is the only one."""
         counted = self.epochs[1:] or self.epochs
         return sum(images for images, _ in counted) / sum(seconds for _, seconds in counted) if counted else math.nan

@@ -1,4 +1,4 @@
-"""Backbones: the paper's CNN as the paper has it, and timm's by any name."""
+"""Backbones: the CNN of the paper, and timm models by name."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from camri_exp.errors import UserError
 from camri_exp.models import backbones
 
 
-def test_camri_cnn_is_the_papers() -> None:
+def test_camri_cnn_is_that_of_the_paper() -> None:
     model, features = backbones.create("camri_cnn", channels=3, image_size=32)
     assert features == 512
     convolutions = [m.out_channels for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
@@ -51,7 +51,7 @@ def test_the_cnns_of_this_project_do_not_import_timm() -> None:
     [("resnet18", 33, 1), ("mobilenetv3_small_050", 40, 3), ("vit_tiny_patch16_224", 48, 3), ("convnext_atto", 32, 1)],
 )
 def test_feature_size_comes_from_a_dry_forward(name: str, size: int, channels: int) -> None:
-    """For mobilenetv3 timm's num_features is not what comes out."""
+    """For mobilenetv3, timm's num_features is not the size of the output."""
     model, features = backbones.create(name, channels=channels, image_size=size)
     assert model(torch.zeros(2, channels, size, size)).shape == (2, features)
 
@@ -72,7 +72,7 @@ def test_embedding_adds_a_linear_layer() -> None:
     assert model(torch.zeros(3, 1, 8, 8)).shape == (3, 2)
 
 
-def test_weights_from_a_file_also_for_grey_pictures(tmp_path: Path) -> None:
+def test_weights_from_a_file_also_for_grey_images(tmp_path: Path) -> None:
     source = timm.create_model("resnet18", num_classes=7)
     torch.save(source.state_dict(), tmp_path / "weights.pth")
     same, _ = backbones.create("resnet18", channels=3, image_size=32, weights=str(tmp_path / "weights.pth"))
@@ -82,7 +82,7 @@ def test_weights_from_a_file_also_for_grey_pictures(tmp_path: Path) -> None:
 
 
 def test_weights_from_a_file_for_a_small_stem(tmp_path: Path) -> None:
-    """Of the usual stem the middle is taken; those of a small stem are taken as they are."""
+    """The middle of the kernels of the usual stem is loaded; those of a small stem are loaded unchanged."""
     source = timm.create_model("resnet18", num_classes=0)
     torch.save(source.state_dict(), tmp_path / "usual.pth")
     small, _ = backbones.create("resnet18", 3, 32, small_stem=True, weights=str(tmp_path / "usual.pth"))
@@ -95,7 +95,7 @@ def test_weights_from_a_file_for_a_small_stem(tmp_path: Path) -> None:
 
 
 def test_weights_from_a_file_for_another_image_size(tmp_path: Path) -> None:
-    """A transformer's position embeddings are resampled, as timm does it for what it downloads."""
+    """The position embeddings of a transformer are resampled, as timm does for the weights that it downloads."""
     source = timm.create_model("vit_tiny_patch16_224", num_classes=5)
     torch.save(source.state_dict(), tmp_path / "vit.pth")
     model, _ = backbones.create("vit_tiny_patch16_224", 3, 64, weights=str(tmp_path / "vit.pth"))
@@ -106,8 +106,8 @@ def test_weights_from_a_file_for_another_image_size(tmp_path: Path) -> None:
         backbones.create("vit_small_patch16_224", 3, 64, weights=str(tmp_path / "vit.pth"))
 
 
-def test_an_image_size_the_model_cannot_take() -> None:
-    with pytest.raises(UserError, match="inception_v3 cannot take 32 x 32 pictures"):
+def test_an_image_size_that_the_model_does_not_support() -> None:
+    with pytest.raises(UserError, match="inception_v3 does not support 32 x 32 images"):
         backbones.create("inception_v3", channels=3, image_size=32)
 
 
@@ -116,11 +116,11 @@ def test_pretrained_without_a_network_is_one_line(monkeypatch: pytest.MonkeyPatc
         raise OSError("no route to the hub\nand more")
 
     monkeypatch.setattr(timm, "create_model", no_network)
-    with pytest.raises(UserError, match=r"weights of resnet18 could not be had \(no route to the hub\)") as caught:
+    with pytest.raises(UserError, match=r"weights of resnet18 could not be loaded \(no route to the hub\)") as caught:
         backbones.create("resnet18", channels=3, image_size=32, pretrained=True)
     assert "model.weights=FILE" in str(caught.value)
 
 
-def test_width_is_for_this_projects_cnns_only() -> None:
-    with pytest.raises(UserError, match="resnet18 comes in one width only"):
+def test_width_is_for_the_cnns_of_this_project_only() -> None:
+    with pytest.raises(UserError, match="resnet18 has one width only"):
         backbones.create("resnet18", channels=3, image_size=32, width=2)

@@ -1,4 +1,4 @@
-"""The LightningModule on its own; what it does in a training stands in test_train.py."""
+"""The LightningModule without a trainer; tests/test_train.py tests it in training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ STEPS = 200
         lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, T_max=STEPS),
     ],
 )
-def test_a_schedule_that_is_used_up_stays_where_it_ended(make: Callable[[Any], Any]) -> None:
+def test_a_schedule_that_has_ended_keeps_its_last_rate(make: Callable[[Any], Any]) -> None:
     """As in a finished run that is resumed for more epochs."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     scheduler, rates = make(optimizer), []

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from camri_exp.models.heads import CosineHead, LinearHead, unit
 
 
-def test_cosine_head_is_torch_s_cosine_similarity() -> None:
+def test_cosine_head_is_the_cosine_similarity_of_torch() -> None:
     torch.manual_seed(0)
     head, features = CosineHead(8, 5).double(), torch.randn(20, 8, dtype=torch.float64)
     assert head.weight.shape == (5, 8)
@@ -17,7 +17,7 @@ def test_cosine_head_is_torch_s_cosine_similarity() -> None:
     torch.testing.assert_close(head(features), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_linear_head_is_torch_s_linear() -> None:
+def test_linear_head_is_the_linear_layer_of_torch() -> None:
     torch.manual_seed(0)
     head, features = LinearHead(8, 5), torch.randn(20, 8)
     assert head.weight.shape == (5, 8)
@@ -28,7 +28,7 @@ def test_linear_head_is_torch_s_linear() -> None:
 
 @pytest.mark.parametrize("make", [CosineHead, LinearHead])
 def test_weights_are_initialised_and_follow_the_seed(make: type[torch.nn.Module]) -> None:
-    """The reference's torch port leaves its weight uninitialised."""
+    """The torch port of the reference code does not initialise its weight."""
     heads = []
     for _ in range(2):
         torch.manual_seed(3)
@@ -40,13 +40,13 @@ def test_weights_are_initialised_and_follow_the_seed(make: type[torch.nn.Module]
 
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("make", [CosineHead, LinearHead])
-def test_scores_are_float32_under_autocast_and_tell_near_classes_apart(
+def test_scores_are_float32_under_autocast_and_separate_similar_classes(
     make: type[torch.nn.Module], half: torch.dtype
 ) -> None:
     torch.manual_seed(0)
     head = make(64, 10)
     with torch.no_grad():
-        head.weight[1] = head.weight[0] * 1.0001 + 1e-4 * torch.randn(64)  # half precision sees no difference
+        head.weight[1] = head.weight[0] * 1.0001 + 1e-4 * torch.randn(64)  # equal in half precision
     features = torch.randn(20, 64)
     with torch.autocast("cpu", half):
         scores = head(features)
