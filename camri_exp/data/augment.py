@@ -1,8 +1,8 @@
-"""Random changes of a whole batch, drawn for each image on its own, on the device where the batch is.
+"""Augmentation of whole batches, with random parameters per image, on the device of the batch.
 
-torchvision's v2 transforms draw once for a whole batch, and kornia's pipelines of the same changes are slower at 32
-pixels, of crop and flip several times (docs/performance.md), hence these few lines of plain torch. All draw from
-torch's global generator, which the run seeds at every epoch.
+torchvision's v2 transforms draw one set of parameters for a whole batch, and kornia's pipelines of the same transforms
+are slower at 32 pixels, crop and flip several times (docs/performance.md), hence these functions in plain torch. All of
+them use torch's global generator, which the run seeds at every epoch.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a training image; zero and false leave it out.
+    """The random changes of training images; zero and false disable one.
 
     Attributes:
-        flip: mirror half of the images left to right. Never for signs, letters, or anything that has a handedness.
-        crop: shift by up to this share of the size; what comes in from outside is the reflected image.
-        degrees: rotate by up to so much either way.
-        scale: enlarge or shrink by up to this share.
-        shift: move by up to this share of the size, between pixels too; the edges are repeated.
-        brightness: multiply by 1 +- this share.
-        contrast: multiply the distance to the image's mean by 1 +- this share.
+        flip: mirror half of the images left to right. Not for signs, letters, or anything where left and right differ.
+        crop: shift by up to this fraction of the size in whole pixels; the border is filled by reflection.
+        degrees: rotate by up to this angle in both directions.
+        scale: enlarge or shrink by up to this fraction.
+        shift: move by up to this fraction of the size, with interpolation; the edges are repeated.
+        brightness: multiply the pixels by 1 +- this fraction.
+        contrast: multiply the distances to the mean of the image by 1 +- this fraction.
 
     Raises:
-        ValueError: a share that is not in [0, 1), or negative degrees.
+        ValueError: a fraction that is not in [0, 1), or negative degrees.
     """
 
     flip: bool = False
@@ -39,9 +39,9 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for name in ("crop", "scale", "shift", "brightness", "contrast"):
-            share = getattr(self, name)
-            if not 0 <= share < 1:
-                raise ValueError(f"augmentation.{name}={share}; expected a share from 0 to below 1, not pixels")
+            fraction = getattr(self, name)
+            if not 0 <= fraction < 1:
+                raise ValueError(f"augmentation.{name}={fraction}; expected a fraction from 0 to below 1, not pixels")
         if self.degrees < 0:
             raise ValueError(f"augmentation.degrees={self.degrees}; expected at least 0")
 
@@ -57,9 +57,9 @@ class Augmentation:
 
 
 def random_crop(images: Tensor, padding: int, flip: bool = False) -> Tensor:
-    """Shift each image by up to ``padding`` pixels both ways into its reflection; with ``flip`` mirror half of them.
+    """Shift each image by up to ``padding`` pixels in both directions, filled by reflection; ``flip`` mirrors half.
 
-    One gather over flattened pixels: some fifteen times as fast here as one of rows and one of columns.
+    One gather over flattened pixels is about fifteen times as fast here as one over rows and one over columns.
     """
     count, _, height, width = images.shape
     device = images.device
@@ -78,21 +78,21 @@ def _reflected(position: Tensor, size: int) -> Tensor:
 
 
 def random_affine(images: Tensor, degrees: float, scale: float, shift: float) -> Tensor:
-    """Rotate by up to ``degrees``, scale by 1 +- ``scale``, move by up to ``shift`` of the size; edges are repeated."""
+    """Rotate by up to ``degrees``, scale by 1 +- ``scale``, move by up to ``shift`` of the size; repeats the edges."""
 
     def uniform(limit: float) -> Tensor:
         return (torch.rand(len(images), device=images.device) * 2 - 1) * limit
 
     angle, zoom = torch.deg2rad(uniform(degrees)), 1 + uniform(scale)
     cos, sin = angle.cos() / zoom, angle.sin() / zoom
-    # In grid_sample's units an image is two wide.
+    # In the coordinates of grid_sample an image has width 2.
     matrix = torch.stack([cos, -sin, uniform(2 * shift), sin, cos, uniform(2 * shift)], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def random_light(images: Tensor, brightness: float, contrast: float) -> Tensor:
-    """Multiply by 1 +- ``brightness``, and the distance to the image's mean by 1 +- ``contrast``; kept in 0..255."""
+    """Multiply by 1 +- ``brightness``, and distances to the image's mean by 1 +- ``contrast``; clipped to 0..255."""
     light, spread = torch.rand(2, len(images), 1, 1, 1, device=images.device) * 2 - 1
     light, spread = 1 + light * brightness, 1 + spread * contrast
     mean = images.mean(dim=(1, 2, 3), keepdim=True)

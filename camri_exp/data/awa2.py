@@ -5,26 +5,31 @@ from pathlib import Path
 from typing import Any
 
 from camri_exp.data.base import ImageDataModule
-from camri_exp.data.cache import cached, picture_files
+from camri_exp.data.cache import cached, image_files
 from camri_exp.data.download import Archive, fetch_and_unpack
 from camri_exp.data.splits import by_hash
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
 
-ARCHIVE = Archive("https://cvml.ista.ac.at/AwA2/AwA2-data.zip")  # its authors publish no sum
+ARCHIVE = Archive("https://cvml.ista.ac.at/AwA2/AwA2-data.zip")  # its authors publish no checksum
 FOLDER = "Animals_with_Attributes2"
 
 
 class AwA2DataModule(ImageDataModule):
     """AwA2 below ``root/Animals_with_Attributes2``: ``classes.txt`` and ``JPEGImages/<class>/*.jpg``.
 
-    The data set's own splits keep classes apart (zero-shot learning), so there is none for classification. Here the
-    file name decides: with f = the first 8 bytes of its SHA-256, big-endian, over 2^64, it is test if f < 0.2,
-    validation if f < 0.3, else training. That depends on no order, no library and no other file.
+    The official splits separate classes, for zero-shot learning, and cannot be used for classification. Here the file
+    name decides: let f be the first 8 bytes of its SHA-256, as a big-endian number, divided by 2^64. The image is test
+    if f < 0.2, validation if 0.2 <= f < 0.3, else training. That does not depend on any order, library or other file.
 
     Args:
+        root: the parent of ``Animals_with_Attributes2``.
         image_size: 64; 224 for pretrained backbones.
+        on_error: ``stop`` at corrupt image files, or ``skip`` them.
         rest: see ``ImageDataModule``.
+
+    Raises:
+        UserError: the data is missing and cannot be downloaded, or is incomplete.
     """
 
     def __init__(self, root: str, image_size: int = 64, on_error: str = "stop", **rest: Any) -> None:
@@ -36,8 +41,8 @@ class AwA2DataModule(ImageDataModule):
             fetch_and_unpack({f"{FOLDER}/JPEGImages": ARCHIVE}, self.folder.parent)
         except UserError as error:
             raise UserError(
-                f"AwA2 is not in {self.folder}, and {error}. To place it by hand, unpack {ARCHIVE.url} (13 GB) in "
-                f"{self.folder.parent}, or say where it is: data.root=DIR"
+                f"AwA2 is not in {self.folder}, and {error}. To install it manually, unpack {ARCHIVE.url} (13 GB) in "
+                f"{self.folder.parent}, or give its location: data.root=DIR"
             ) from error
 
     def load(self) -> dict[str, SplitView]:
@@ -50,11 +55,11 @@ class AwA2DataModule(ImageDataModule):
         ]
         names = [name for name, _ in files]
         paths = [os.path.join(self.folder, "JPEGImages", name) for name in names]
-        source = picture_files(paths, [label for _, label in files], names, self.image_size)
+        source = image_files(paths, [label for _, label in files], names, self.image_size)
         images = cached(source, self.cache_dir, self.folder, self.on_error)
-        where = [by_hash(Path(name).name) for name in names]
+        splits = [by_hash(Path(name).name) for name in names]
         return {
-            split: images.split([i for i, own in enumerate(where) if own == split])
+            split: images.split([i for i, assigned in enumerate(splits) if assigned == split])
             for split in ("train", "val", "test")
         }
 
@@ -66,5 +71,7 @@ class AwA2DataModule(ImageDataModule):
         names = [line.split()[-1] for line in lines if line.strip()]
         missing = [name for name in names if not (self.folder / "JPEGImages" / name).is_dir()]
         if missing or not names:
-            raise UserError(f"{self.folder / 'JPEGImages'} lacks the folders of {', '.join(missing[:3]) or 'all'}.")
+            raise UserError(
+                f"{self.folder / 'JPEGImages'} lacks the folders of {', '.join(missing[:3]) or 'all classes'}."
+            )
         return names

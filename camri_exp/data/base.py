@@ -1,4 +1,4 @@
-"""Images to batches: a whole data set as uint8 tensors in memory, batches gathered by index, augmented whole."""
+"""The base of the data modules: a data set as uint8 tensors in memory, and batches gathered from it by index."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -20,20 +20,23 @@ from camri_exp.errors import UserError
 class ImageDataModule(pl.LightningDataModule, ABC):
     """Base of all data sets. A subclass loads its splits in ``load``, and downloads in ``prepare_data`` if it can.
 
-    After ``setup``: ``class_names``, ``class_counts`` (training split), ``channels``, ``image_size``, ``mean`` and
-    ``std`` (a value a channel, of pixels in [0, 1], from the training split).
+    After ``setup`` it has ``class_names``, ``class_counts`` (of the training split), ``channels``, ``image_size``, and
+    ``mean`` and ``std`` (one value per channel, for pixels in [0, 1], of the training split).
 
     Args:
-        root: the folder that holds the data set.
-        batch_size: images a batch (and process), in training and evaluation.
+        root: the folder of the data set.
+        batch_size: images per batch and process, in training and evaluation.
         image_size: height and width of the images.
-        seed: of the order of the training images.
-        augment: whether training images are changed at random, as ``augmentation`` says.
+        seed: determines the order of the training images.
+        augment: whether training images are changed at random, as ``augmentation`` describes.
         augmentation: the fields of ``Augmentation``.
-        imbalance: fewer training images of some classes; see ``camri_exp.data.imbalance``.
-        device: where the images wait: ``cpu``, ``auto`` (on the GPU that trains, if all of them take less than half of
-            its free memory).
-        cache_dir: where decoded pictures are kept; null is beside them.
+        imbalance: the arguments of ``camri_exp.data.imbalance.kept``, to use fewer training images of some classes.
+        device: where the images are stored: ``cpu``, or ``auto`` for the GPU that trains, if they take less than half
+            of its free memory.
+        cache_dir: the folder of decoded images; null is ``.camri_cache`` in the folder of the data set.
+
+    Raises:
+        ValueError: an invalid argument.
     """
 
     class_names: list[str]
@@ -64,7 +67,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def load(self) -> dict[str, SplitView]:
-        """The splits train, val and test; sets ``class_names``."""
+        """Return the splits ``train``, ``val`` and ``test``, and set ``class_names``."""
 
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
@@ -76,7 +79,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self._check(splits | {"train": train})
         self.class_counts: list[int] = torch.bincount(train.target, minlength=len(self.class_names)).tolist()
         self.channels = train.images.shape[1]
-        mean, square = np.split(train.moments.mean(axis=0), 2)
+        mean, square = np.split(train.channel_moments.mean(axis=0), 2)
         self.mean, self.std = tuple(mean.tolist()), tuple(np.sqrt((square - mean**2).clip(1e-6)).tolist())
         self.splits = splits | {"train": train}
 
@@ -84,10 +87,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         missing = set(range(len(self.class_names))) - set(splits["train"].target.tolist())
         if missing:
             names = ", ".join(repr(self.class_names[i]) for i in sorted(missing)[:5])
-            raise UserError(f"no training picture of {names}. Every class needs some; {self.root} holds the data.")
+            raise UserError(f"no training image of {names} in {self.root}. Every class needs at least one.")
         for name in ("val", "test"):
             if not len(splits[name].target):
-                raise UserError(f"no picture for the {name} split. Add some; {self.root} holds the data.")
+                raise UserError(f"no image of the {name} split in {self.root}. Add at least one.")
 
     def length(self, split: str) -> int:
         return len(self.splits[split].target)
@@ -99,12 +102,12 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         return self.splits[split].groups
 
     def images(self, split: str, index: Sequence[int] | slice = slice(None)) -> Tensor:
-        """uint8 images (n, C, H, W) of a split, or those of the given positions."""
-        chosen = self.splits[split]
-        return chosen.images[chosen.index[index]]
+        """uint8 images (n, C, H, W) of a split; ``index`` selects positions in the split."""
+        view = self.splits[split]
+        return view.images[view.index[index]]
 
     def _move_to_gpu(self) -> None:
-        """All images to the GPU that trains: no copy a batch, no waiting for the CPU."""
+        """Move all images to the GPU that trains, which saves a copy per batch and the waiting for the CPU."""
         images = self.splits["train"].images
         if self.device == "cpu" or self.trainer is None or images.is_cuda:
             return
@@ -117,13 +120,13 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     def train_dataloader(self) -> InMemoryLoader:
         self._move_to_gpu()
         train = self.splits["train"]
-        whole = cast(Any, train.target)  # of which the sampler asks the length alone
+        dataset = cast(Any, train.target)  # the sampler uses its length only
         sampler: DistributedSampler[Any] = DistributedSampler(
-            whole, self._world_size, self._rank, shuffle=True, seed=self.seed
+            dataset, self._world_size, self._rank, shuffle=True, seed=self.seed
         )
-        # Batch norm cannot learn from a single image.
-        lonely = len(sampler) % self.batch_size == 1
-        return InMemoryLoader(train, self.batch_size, sampler, -(-len(sampler) // self.batch_size) - lonely)
+        # A last batch of one image is skipped, because batch norm cannot be trained on it.
+        skipped = len(sampler) % self.batch_size == 1
+        return InMemoryLoader(train, self.batch_size, sampler, -(-len(sampler) // self.batch_size) - skipped)
 
     def val_dataloader(self) -> InMemoryLoader:
         return self._evaluation("val")
@@ -132,7 +135,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         return self._evaluation("test")
 
     def _evaluation(self, split: str) -> InMemoryLoader:
-        """Images rank, rank + world, … in order, none twice; every process has as many batches, and waits for all."""
+        """A loader of the images rank, rank + world size, …, each once.
+
+        All processes have the same number of batches, because they wait for each other.
+        """
         length = self.length(split)
         count = -(-length // (self._world_size * self.batch_size))
         order = range(self._rank, length, self._world_size)
@@ -149,7 +155,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     def transfer_batch_to_device(
         self, batch: tuple[Tensor, ...], device: torch.device, dataloader_idx: int
     ) -> tuple[Tensor, ...]:
-        """A tuple of tensors; Lightning's own method would search any collection for tensors at every step."""
+        """Move the tensors of ``batch``. Lightning's method searches nested collections for tensors at every step."""
         return tuple(tensor.to(device, non_blocking=True) for tensor in batch)
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> tuple[Tensor, ...]:

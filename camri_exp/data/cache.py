@@ -1,7 +1,7 @@
-"""Pictures decoded once: a mapped file of pixels that later runs, and the jobs of a sweep running at once, share.
+"""The cache of decoded images: a memory-mapped file of pixels, shared by later runs and by parallel jobs of a sweep.
 
-A cache is a folder named by the fingerprint of its source. It is built under another name and renamed when it is whole,
-behind a lock, so that nobody meets half of it, and two processes that start together do not both build it.
+A cache is a folder that is named by the fingerprint of its source. It is built under a temporary name, behind a lock,
+and renamed when it is complete: no process can read an incomplete one, and processes that start together build it once.
 """
 
 import hashlib
@@ -22,24 +22,24 @@ import torch
 from platformdirs import user_cache_dir
 from tqdm import tqdm
 
-from camri_exp.data.decode import BROKEN, VERSION, decode_image
+from camri_exp.data.decode import CORRUPT, VERSION, decode_image
 from camri_exp.data.storage import ImageTable, channel_moments
 from camri_exp.errors import UserError
 from camri_exp.files import locked
 
 Pixels = npt.NDArray[np.uint8]
-SAMPLE_BYTES, SAMPLES = 1 << 20, 64  # the checksum reads at most 64 MiB, however large the cache
+SAMPLE_BYTES, SAMPLES = 1 << 20, 64  # the checksum reads at most 64 MiB of a cache of any size
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a cache is made of.
+    """The source of a cache.
 
     Attributes:
-        files: their sizes and times are the fingerprint, together with ``facts``.
-        facts: whatever else the pixels and labels follow from, the files' names among it.
-        shape: of all pixels, (N, C, H, W).
-        read: the labels (N,), the names, and the pictures one by one: (C, H, W) uint8, or None for a broken file.
+        files: their sizes and modification times are part of the fingerprint.
+        facts: everything else that determines pixels and labels, such as the names; part of the fingerprint too.
+        shape: the shape (N, C, H, W) of the pixels.
+        read: returns labels (N,), names, and an iterator of images: uint8 (C, H, W), or None for a corrupt file.
     """
 
     files: Sequence[str | Path]
@@ -48,10 +48,10 @@ class Source:
     read: Callable[[], tuple[npt.NDArray[np.int64], Sequence[str], Iterable[Pixels | None]]]
 
 
-def picture_files(
+def image_files(
     paths: Sequence[str | Path], target: Sequence[int], names: Sequence[str], image_size: int, channels: int = 3
 ) -> Source:
-    """A source of one picture a file, decoded as ``decode_image`` does."""
+    """A source with one image per file, decoded by ``decode_image``."""
     shape = (len(paths), channels, image_size, image_size)
     labels = np.asarray(target, dtype=np.int64)
     facts = (
@@ -60,40 +60,43 @@ def picture_files(
     return Source(paths, facts, shape, lambda: (labels, names, _decoded(paths, shape)))
 
 
-def cached(source: Source, cache_dir: str | None, beside: Path, on_error: str = "stop") -> ImageTable:
-    """The images of ``source``, from the cache; built first where there is none.
+def cached(source: Source, cache_dir: str | None, data_dir: Path, on_error: str = "stop") -> ImageTable:
+    """The images of ``source`` from the cache, which is built if necessary.
 
     Args:
-        cache_dir: where caches are kept; null is ``.camri_cache`` in the folder ``beside``, or the user's cache folder
-            where that cannot be written.
-        on_error: ``stop`` if a file is no whole picture, or ``skip`` it.
+        source: the images.
+        cache_dir: the folder of caches; None is ``.camri_cache`` in ``data_dir``, or the user's cache folder where that
+            cannot be written.
+        data_dir: the folder of the data set.
+        on_error: ``stop`` at corrupt image files, or ``skip`` them.
 
     Raises:
-        UserError: a broken file, a folder that cannot be written, or a disk that is full.
+        UserError: a corrupt image file, a folder that cannot be written, or a full disk.
     """
     if on_error not in ("stop", "skip"):
         raise UserError(f"data.on_error={on_error}; expected stop or skip.")
-    parent = _cache_folder(cache_dir, beside)
-    # Beside the pictures the cache moves with them, however their folder is spelled; elsewhere the folder tells whose.
-    place = "" if parent.parent == beside else os.path.realpath(beside)
-    folder = parent / _fingerprint(source, place)
+    parent = _cache_folder(cache_dir, data_dir)
+    # In the folder of the data set, a cache stays valid when the folder is moved. In a common folder, the path of the
+    # data set is part of the fingerprint, because some archives unpack files of equal names, sizes and times.
+    location = "" if parent.parent == data_dir else os.path.realpath(data_dir)
+    folder = parent / _fingerprint(source, location)
     if (images := _open(folder, source.shape)) is None:
         with locked(parent / f"{folder.name}.lock", "Give another folder: data.cache_dir=DIR"):
             if (images := _open(folder, source.shape)) is None:  # else another process built it while this one waited
                 _build(folder, source)
                 images = _open(folder, source.shape)
-                assert images is not None, "a cache just built is whole"
-    if images.broken:
-        names = ", ".join(str(source.files[i]) for i in images.broken[:3])
-        message = f"{len(images.broken)} of {source.shape[0]} files are no whole pictures: {names}"
+                assert images is not None, "a cache that was just built is complete"
+    if images.corrupt:
+        names = ", ".join(str(source.files[i]) for i in images.corrupt[:3])
+        message = f"{len(images.corrupt)} of {source.shape[0]} image files are corrupt: {names}"
         if on_error == "stop":
-            raise UserError(f"{message}. Mend or remove them, or go on without them: data.on_error=skip")
-        print(f"{message}; left out.", file=sys.stderr)
+            raise UserError(f"{message}. Fix or remove them, or skip them: data.on_error=skip")
+        print(f"{message}; skipped.", file=sys.stderr)
     return images
 
 
-def _fingerprint(source: Source, place: str) -> str:
-    digest = hashlib.sha256(f"{VERSION} {source.shape} {source.facts} {place}".encode())
+def _fingerprint(source: Source, location: str) -> str:
+    digest = hashlib.sha256(f"{VERSION} {source.shape} {source.facts} {location}".encode())
     for path in source.files:
         try:
             status = os.stat(path)
@@ -103,8 +106,8 @@ def _fingerprint(source: Source, place: str) -> str:
     return digest.hexdigest()[:20]
 
 
-def _cache_folder(cache_dir: str | None, beside: Path) -> Path:
-    for folder in (Path(cache_dir),) if cache_dir else (beside / ".camri_cache", Path(user_cache_dir("camri_exp"))):
+def _cache_folder(cache_dir: str | None, data_dir: Path) -> Path:
+    for folder in (Path(cache_dir),) if cache_dir else (data_dir / ".camri_cache", Path(user_cache_dir("camri_exp"))):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
@@ -112,12 +115,12 @@ def _cache_folder(cache_dir: str | None, beside: Path) -> Path:
         if os.access(folder, os.W_OK):
             return folder
     raise UserError(
-        f"the decoded pictures cannot be kept in {folder}. Give a folder that can be written: data.cache_dir=DIR"
+        f"the decoded images cannot be written to {folder}. Give a folder that can be written: data.cache_dir=DIR"
     )
 
 
 def _open(folder: Path, shape: tuple[int, ...]) -> ImageTable | None:
-    """The images in ``folder``, or None where there are none or they are damaged."""
+    """The images in the cache ``folder``; None where it does not exist or is damaged."""
     file = folder / "pixels"
     try:
         facts = json.loads((folder / "facts.json").read_text())
@@ -126,19 +129,19 @@ def _open(folder: Path, shape: tuple[int, ...]) -> ImageTable | None:
         # Read-only: Linux refuses a copy-on-write mapping that is larger than the machine's memory.
         mapped = np.memmap(file, np.uint8, "r", shape=shape)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch knows no read-only tensors; nobody writes to this one
+            warnings.simplefilter("ignore")  # torch has no read-only tensors; this one is never written to
             pixels = torch.from_numpy(mapped)
-        target, statistics = np.load(folder / "target.npy"), np.load(folder / "moments.npy")
-        return ImageTable(pixels, target, facts["names"], statistics, broken=facts["broken"])
+        target, moments = np.load(folder / "target.npy"), np.load(folder / "moments.npy")
+        return ImageTable(pixels, target, facts["names"], moments, corrupt=facts["broken"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _checksum(folder: Path) -> int:
-    """Of labels, moments and pixels, of these where they are large evenly spread samples."""
+    """The checksum of labels, moments and pixels; of many pixels, that of evenly spread samples."""
     path, value = folder / "pixels", 0
-    for small in ("target.npy", "moments.npy"):
-        value = zlib.crc32((folder / small).read_bytes(), value)
+    for name in ("target.npy", "moments.npy"):
+        value = zlib.crc32((folder / name).read_bytes(), value)
     blocks = -(-path.stat().st_size // SAMPLE_BYTES)
     spread = {round(i * (blocks - 1) / (SAMPLES - 1)) for i in range(SAMPLES)}
     with open(path, "rb") as file:
@@ -150,44 +153,44 @@ def _checksum(folder: Path) -> int:
 
 def _build(folder: Path, source: Source) -> None:
     temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
-    for killed in folder.parent.glob(f"{folder.name}.*.tmp"):
-        shutil.rmtree(killed, ignore_errors=True)
-    target, names, pictures = source.read()
+    for abandoned in folder.parent.glob(f"{folder.name}.*.tmp"):  # by a process that was killed
+        shutil.rmtree(abandoned, ignore_errors=True)
+    target, names, images = source.read()
     try:
         temporary.mkdir()
-        statistics, broken = _write_pixels(temporary / "pixels", pictures, source.shape)
+        moments, corrupt = _write_pixels(temporary / "pixels", images, source.shape)
         np.save(temporary / "target.npy", target)
-        np.save(temporary / "moments.npy", statistics)
-        facts = {"names": list(names), "broken": broken, "checksum": _checksum(temporary)}
+        np.save(temporary / "moments.npy", moments)
+        facts = {"names": list(names), "broken": corrupt, "checksum": _checksum(temporary)}
         (temporary / "facts.json").write_text(json.dumps(facts))
         shutil.rmtree(folder, ignore_errors=True)  # a damaged one
         temporary.rename(folder)
     except OSError as error:
         raise UserError(
-            f"the decoded pictures ({np.prod(source.shape) / 2**20:.0f} MiB) cannot be written to {folder.parent}: "
-            f"{error.strerror or error}. Make room, or give another folder: data.cache_dir=DIR"
+            f"the decoded images ({np.prod(source.shape) / 2**20:.0f} MiB) cannot be written to {folder.parent}: "
+            f"{error.strerror or error}. Free some space, or give another folder: data.cache_dir=DIR"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_pixels(
-    path: Path, pictures: Iterable[Pixels | None], shape: tuple[int, int, int, int]
+    path: Path, images: Iterable[Pixels | None], shape: tuple[int, int, int, int]
 ) -> tuple[npt.NDArray[np.float64], list[int]]:
-    """Write all pictures, zeros for broken ones; the moments of each, and which are broken."""
-    statistics, broken = np.zeros((shape[0], 2 * shape[1])), []
+    """Write the pixels of all images, zeros for corrupt ones; returns their moments and the indices of corrupt ones."""
+    moments, corrupt = np.zeros((shape[0], 2 * shape[1])), []
     with open(path, "wb") as file:
-        if hasattr(os, "posix_fallocate"):  # a full disk shows now, not in the middle
+        if hasattr(os, "posix_fallocate"):  # if the disk is too small, fail now and not after hours
             os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)))
-        for index, pixels in enumerate(tqdm(pictures, total=shape[0], unit="picture", desc="decoding", disable=None)):
+        for index, pixels in enumerate(tqdm(images, total=shape[0], unit="image", desc="decoding", disable=None)):
             if pixels is None:
-                broken.append(index)
+                corrupt.append(index)
                 pixels = np.zeros(shape[1:], np.uint8)
-            statistics[index] = channel_moments(pixels[None])[0]
+            moments[index] = channel_moments(pixels[None])[0]
             file.write(pixels.data)
         file.flush()
-        os.fsync(file.fileno())  # or a power cut could leave the new name and not the pixels
-    return statistics, broken
+        os.fsync(file.fileno())  # otherwise a power cut could leave the new name without the pixels
+    return moments, corrupt
 
 
 def _decoded(
@@ -196,10 +199,10 @@ def _decoded(
     def decode(path: str | Path) -> Pixels | None:
         try:
             return decode_image(path, shape[-1], shape[1])
-        except BROKEN:
+        except CORRUPT:
             return None
 
-    # Pillow lets go of the interpreter while it decodes and resizes. Blocks keep the results waiting few.
+    # Pillow releases the interpreter lock while it decodes and resizes. Blocks limit the number of waiting results.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(paths), block):
             yield from pool.map(decode, paths[start : start + block])

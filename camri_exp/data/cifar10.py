@@ -24,24 +24,29 @@ class CIFAR10DataModule(ImageDataModule):
 
     Validation is a tenth of each class's training images, chosen by a stable hash: the same on every machine.
 
+    Args:
+        root: the parent of ``cifar-10-batches-py``.
+        image_size: 32.
+        rest: see ``ImageDataModule``.
+
     Raises:
-        UserError: the data is not there, or damaged, and cannot be downloaded.
+        UserError: the data is missing or damaged, and cannot be downloaded.
     """
 
     def __init__(self, root: str, image_size: int = 32, **rest: Any) -> None:
         super().__init__(root=root, image_size=image_size, **rest)
         if image_size != 32:
-            raise ValueError(f"image_size={image_size}; CIFAR-10's images are 32 pixels wide and high")
+            raise ValueError(f"image_size={image_size}; the images of CIFAR-10 have 32 x 32 pixels")
         self.folder = Path(root) / "cifar-10-batches-py"
 
     def prepare_data(self) -> None:
-        if self._is_there():
-            return  # torchvision would read and hash everything again; the first reading checks it
+        if self._is_complete():
+            return  # torchvision would read and hash all files again; they are checked when the cache is built
         with download_lock(self.folder.parent):
-            if not self._is_there():  # else another process downloaded it while this one waited
+            if not self._is_complete():  # else another process downloaded it while this one waited
                 self._torchvision(train=True, download=True)
 
-    def _is_there(self) -> bool:
+    def _is_complete(self) -> bool:
         return all((self.folder / name).is_file() for name in FILES)
 
     def load(self) -> dict[str, SplitView]:
@@ -69,6 +74,7 @@ class CIFAR10DataModule(ImageDataModule):
         except (OSError, RuntimeError) as error:
             reason = str(getattr(error, "reason", error)).splitlines()[0]
             raise UserError(
-                f"CIFAR-10 is not whole in {self.folder}, and the download failed or was not tried: {reason}. To place "
-                f"it by hand, unpack {CIFAR10.url} in {self.folder.parent}, or say where it is: data.root=DIR"
+                f"CIFAR-10 is incomplete in {self.folder}, and the download failed or was not tried: {reason}.\n"
+                f"To install it manually, unpack {CIFAR10.url} in {self.folder.parent}, or give its location: "
+                "data.root=DIR"
             ) from error

@@ -1,4 +1,4 @@
-"""The important class: what the user wrote, resolved once against the data set's class names."""
+"""Resolves the important classes, as the user wrote them, against the class names of the data set."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,23 @@ def resolve_class_ids(
     data: str,
     key: str = "important_class",
 ) -> list[int]:
-    """Class ids of ``important``: an id, a name (upper or lower case), or a list of either; errors name ``key``.
+    """The class ids of ``important``: an id, a name (in upper or lower case), or a list of either.
+
+    Args:
+        important: the user's value.
+        class_names: the names of all classes, by id.
+        data: the name of the data set, for error messages.
+        key: the config key of the value, for error messages.
 
     Raises:
-        UserError: none given, an id out of range, an unknown name, or a class given twice.
+        UserError: no class, an id out of range, an unknown name, or a class that is given twice.
     """
     if important is None:
         raise UserError(
-            f"data={data} has no important class of its own. Say which class matters: "
+            f"data={data} has no default important class. Say which class matters: "
             f"{key}=<id or name>, one of {preview(class_names)}."
         )
-    # A number that is no id, such as 1.5, is no list either.
+    # A float is not iterable: 1.5 ends in the error for unknown names.
     given = [important] if isinstance(important, int | float | str) else list(important)
     if not given:
         raise UserError(f"{key} is an empty list. Give at least one class: an id or a name.")
@@ -29,14 +35,14 @@ def resolve_class_ids(
     twice = {i for i in ids if ids.count(i) > 1}
     if twice:
         names = ", ".join(repr(class_names[i]) for i in sorted(twice))
-        raise UserError(f"{key}={given}: {names} is there more than once. Name each class once.")
+        raise UserError(f"{key}={given}: {names} is given more than once. Give each class once.")
     return ids
 
 
 def _resolve_one(item: float | str, class_names: Sequence[str], data: str, key: str) -> int:
     last = len(class_names) - 1
     if isinstance(item, int) and not isinstance(item, bool):
-        # A folder of classes named 3, 7, 12: there an id and a name are written alike and mean different classes.
+        # In a data set with classes named 3, 7, 12, an id and a name can look the same and mean different classes.
         if str(item) in class_names and class_names.index(str(item)) != item:
             name_id = class_names.index(str(item))
             raise UserError(
@@ -55,6 +61,6 @@ def _resolve_one(item: float | str, class_names: Sequence[str], data: str, key: 
 
 
 def preview(names: Sequence[str], most: int = 10) -> str:
-    """The first names, and how many there are."""
+    """The first names as text, and the number of names where not all are shown."""
     shown = ", ".join(map(repr, names[:most]))
     return shown if len(names) <= most else f"{shown}, … ({len(names)} classes)"

@@ -14,12 +14,16 @@ class DigitsDataModule(ImageDataModule):
     """Grey 8 x 8 digits (Alpaydin & Kaynak 1998, UCI), 70 % training, 10 % validation, 20 % test, stratified.
 
     The split is fixed, so that runs of different seeds are tested on the same images.
+
+    Args:
+        image_size: 8.
+        rest: see ``ImageDataModule``.
     """
 
     def __init__(self, image_size: int = 8, **rest: Any) -> None:
         super().__init__(image_size=image_size, **rest)
         if image_size != 8:
-            raise ValueError(f"image_size={image_size}; the digits are 8 pixels wide and high")
+            raise ValueError(f"image_size={image_size}; the digits have 8 x 8 pixels")
 
     def load(self) -> dict[str, SplitView]:
         digits = load_digits()

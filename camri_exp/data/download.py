@@ -1,4 +1,4 @@
-"""Archives from the net: resumed where they broke off, checked, and unpacked nowhere but into their folder."""
+"""Downloads of archives: resumed after an interruption, checked, and unpacked into their folder only."""
 
 import hashlib
 import http.client
@@ -21,7 +21,7 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip file on the net and its MD5 sum, where one is known; else the sums inside the zip must do."""
+    """A zip file to download, and its MD5 sum where it is known; otherwise the checksums in the zip are used."""
 
     url: str
     md5: str | None = None
@@ -30,27 +30,28 @@ class Archive:
     def name(self) -> str:
         return self.url.rsplit("/", 1)[-1]
 
-    def is_unpacked(self, folder: Path, place: str) -> bool:
-        """Whether its content, ``place``, is whole in ``folder``: the archive goes only after all of it is unpacked."""
-        return (folder / place).exists() and not (folder / self.name).exists()
+    def is_unpacked(self, folder: Path, content: str) -> bool:
+        """Whether its ``content`` is complete in ``folder``. The archive is removed after all of it is unpacked."""
+        return (folder / content).exists() and not (folder / self.name).exists()
 
 
 def fetch_and_unpack(parts: Mapping[str, Archive], folder: Path) -> None:
-    """Download what is not there yet, check it, unpack it into ``folder``, and remove the archive.
+    """Download the archives whose content is missing, check them, unpack them into ``folder``, and remove them.
 
-    Processes that start together (the jobs of a sweep, the ranks of DDP) wait for the first, and find its work done.
+    Of processes that start together (the jobs of a sweep, the ranks of DDP), the first downloads and the others wait.
 
     Args:
-        parts: of each archive the place below ``folder`` that it unpacks to.
+        parts: maps a path below ``folder`` to the archive that contains it.
+        folder: where to unpack.
 
     Raises:
-        UserError: no network, a damaged download, a full disk, or a zip whose paths climb out of ``folder``.
+        UserError: no network, a damaged download, a full disk, or a zip with a path outside ``folder``.
     """
-    if all(archive.is_unpacked(folder, place) for place, archive in parts.items()):
-        return  # the folder need not be one that can be written
+    if all(archive.is_unpacked(folder, content) for content, archive in parts.items()):
+        return  # works in a read-only folder too
     with download_lock(folder):
-        for place, archive in parts.items():
-            if not archive.is_unpacked(folder, place):
+        for content, archive in parts.items():
+            if not archive.is_unpacked(folder, content):
                 _fetch(archive, folder)
 
 
@@ -66,7 +67,7 @@ def _fetch(archive: Archive, folder: Path) -> None:
         _check(archive, path)
         unpack(path, folder)
     except (zipfile.BadZipFile, zlib.error) as error:
-        path.unlink()  # kept, it would be met again at every start
+        path.unlink()  # otherwise every start would fail on it
         raise UserError(f"downloading {archive.url} failed: {error}. It was removed; start again.") from error
     except (OSError, http.client.HTTPException) as error:  # urllib's errors are OSErrors
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
@@ -75,12 +76,18 @@ def _fetch(archive: Archive, folder: Path) -> None:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack a zip; one with a path that leads out of ``folder`` is refused whole."""
+    """Unpack a zip into ``folder``.
+
+    Raises:
+        UserError: a path in the zip is outside ``folder``; then nothing is unpacked.
+    """
     root = folder.resolve()
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if not (root / name).resolve().is_relative_to(root):
-                raise UserError(f"{path} was refused: its path {name!r} leads out of the folder it is unpacked into.")
+                raise UserError(
+                    f"{path} was refused: its path {name!r} is outside the folder that it is unpacked into."
+                )
         archive.extractall(root)
 
 
@@ -93,7 +100,7 @@ def _download(archive: Archive, path: Path) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=30)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # 416: the part is whole already
+        if error.code != 416:  # 416: the partial file is complete
             raise
         part.rename(path)
         return
@@ -107,7 +114,7 @@ def _download(archive: Archive, path: Path) -> None:
                 file.write(block)
                 bar.update(len(block))
     if total and part.stat().st_size < total:
-        raise OSError(f"the connection broke after {part.stat().st_size} of {total} bytes; start again to go on")
+        raise OSError(f"the connection broke after {part.stat().st_size} of {total} bytes; start again to resume")
     part.rename(path)
 
 

@@ -1,4 +1,4 @@
-"""Config to data module, and to the important classes of its data."""
+"""Config to data module and important classes."""
 
 from typing import Any
 
@@ -14,7 +14,11 @@ def build_datamodule(cfg: DictConfig) -> Any:
 
 
 def important_class_ids(cfg: DictConfig, data: Any) -> list[int]:
-    """Ids of the important classes: ``important_class``, or where that is null the default of the data set."""
+    """Ids of the important classes: ``cfg.important_class``, or where that is null the default of the data set.
+
+    Raises:
+        UserError: there is no default, or no such class.
+    """
     chosen = cfg.important_class if cfg.important_class is not None else cfg.data.get("important_class")
     if OmegaConf.is_list(chosen):
         chosen = list(chosen)

@@ -1,4 +1,4 @@
-"""The user's own pictures: a folder a class, with train, val and test above them or not, or a CSV that lists them."""
+"""The user's images: one folder per class, optionally in train, val and test, or a CSV file that lists them."""
 
 import csv
 import os
@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from camri_exp.data.base import ImageDataModule
-from camri_exp.data.cache import cached, picture_files
+from camri_exp.data.cache import cached, image_files
 from camri_exp.data.splits import by_hash
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
@@ -21,33 +21,37 @@ COLUMNS = ("path", "label", "split")
 
 
 @dataclass(frozen=True)
-class Picture:
+class LabelledFile:
+    """An image file of the data set."""
+
     path: str  # relative to the root
     label: str
     split: str | None
 
 
 class FolderDataModule(ImageDataModule):
-    """Pictures of any size and kind that Pillow reads.
+    """Images of any size and format that Pillow reads.
 
     ``root`` is one of
 
-    - a folder of folders, one a class, whose names are the class names;
+    - a folder with one folder per class, whose names are the class names;
     - a folder with such folders in ``train/``, ``val/`` and ``test/``;
-    - a CSV file with the columns ``path`` (from the CSV's folder), ``label``, and if wished ``split``.
+    - a CSV file with the columns ``path`` (relative to the CSV's folder), ``label``, and optionally ``split``.
 
-    Where no split is given, the picture's path decides, and where nothing is in ``val`` or ``test``, it decides which
-    training pictures go there: with f = the first 8 bytes of its
-    SHA-256, big-endian, over 2^64, it is test if f < 0.2, validation if f < 0.3, else training. A picture stays in its
-    split whatever is added or removed.
+    Where no split is given, the path of the image decides: let f be the first 8 bytes of its SHA-256, as a big-endian
+    number, divided by 2^64. The image is test if f < 0.2, validation if 0.2 <= f < 0.3, else training. If ``val`` or
+    ``test`` has no images, the same rule selects them from training. An image keeps its split when others are added or
+    removed.
 
     Args:
+        root: see above.
+        image_size: all images are resized to a square of this size.
         channels: 3, or 1 for grey.
-        on_error: ``stop`` at files that are no whole pictures, or ``skip`` them; they are named and counted.
+        on_error: ``stop`` at corrupt image files, or ``skip`` them; a message counts and names them.
         rest: see ``ImageDataModule``.
 
     Raises:
-        UserError: no such folder, nothing in it, a class that training lacks, or a wrong CSV.
+        UserError: no such folder, no images, a class without training images, or an invalid CSV.
     """
 
     def __init__(self, root: str, image_size: int = 64, channels: int = 3, on_error: str = "stop", **rest: Any) -> None:
@@ -59,118 +63,134 @@ class FolderDataModule(ImageDataModule):
     def load(self) -> dict[str, SplitView]:
         root = Path(str(self.root))
         if root.is_file():
-            pictures, folder = read_csv(root), root.parent
+            files, folder = read_csv(root), root.parent
         elif root.is_dir():
-            pictures, folder = list_folder(root), root
+            files, folder = list_folder(root), root
         else:
             raise UserError(f"data.root={root}: there is no such folder or CSV file.")
-        pictures = with_splits(pictures)
-        self.class_names = class_names(pictures, root)
+        files = with_splits(files)
+        self.class_names = class_names(files, root)
         ids = {name: i for i, name in enumerate(self.class_names)}
-        names = [picture.path for picture in pictures]
-        source = picture_files(
+        names = [file.path for file in files]
+        source = image_files(
             [os.path.join(folder, name) for name in names],
-            [ids[picture.label] for picture in pictures],
+            [ids[file.label] for file in files],
             names,
             self.image_size,
             self.channels,
         )
         images = cached(source, self.cache_dir, folder, self.on_error)
-        return {
-            split: images.split([i for i, picture in enumerate(pictures) if picture.split == split]) for split in SPLITS
-        }
+        return {split: images.split([i for i, file in enumerate(files) if file.split == split]) for split in SPLITS}
 
 
-def list_folder(root: Path) -> list[Picture]:
-    """The pictures of a folder of classes, or of such folders in train, val and test."""
-    tops = [split for split in SPLITS if (root / split).is_dir()]
-    if "train" in tops:
-        _tell_of_others(root)
-        return [Picture(f"{split}/{path}", label, split) for split in tops for path, label in _classes(root / split)]
-    return [Picture(path, label, None) for path, label in _classes(root)]
+def list_folder(root: Path) -> list[LabelledFile]:
+    """The image files of a folder of classes, or of such folders in train, val and test.
+
+    Raises:
+        UserError: no class folders, or one without images.
+    """
+    splits = [split for split in SPLITS if (root / split).is_dir()]
+    if "train" in splits:
+        _warn_of_other_folders(root)
+        return [
+            LabelledFile(f"{split}/{path}", label, split) for split in splits for path, label in _classes(root / split)
+        ]
+    return [LabelledFile(path, label, None) for path, label in _classes(root)]
 
 
-def _tell_of_others(root: Path) -> None:
-    others = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
-    if ignored := [name for name in others if name not in SPLITS]:
-        print(f"{root}: {', '.join(ignored)} beside train/ is not read; only val/ and test/ are.", file=sys.stderr)
+def _warn_of_other_folders(root: Path) -> None:
+    if ignored := [name for name in _subfolders(root) if name not in SPLITS]:
+        print(f"{root}: ignored {', '.join(ignored)} next to train/; only val/ and test/ are read.", file=sys.stderr)
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and entry.name[0] != ".")
 
 
 def _classes(folder: Path) -> list[tuple[str, str]]:
+    """Path, relative to ``folder``, and class of every image file in its folders of classes."""
     suffixes = set(Image.registered_extensions())
-    found = []
-    for label in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and entry.name[0] != "."):
-        inside = [
-            str((Path(place) / name).relative_to(folder).as_posix())
-            for place, _, names in os.walk(folder / label)
+    labelled = []
+    for label in _subfolders(folder):
+        paths = [
+            (Path(parent) / name).relative_to(folder).as_posix()
+            for parent, _, names in os.walk(folder / label)
             for name in names
             if Path(name).suffix.lower() in suffixes and name[0] != "."
         ]
-        if not inside:
-            raise UserError(f"{folder / label} holds no pictures. Remove that folder, or add pictures of the class.")
-        found += [(path, label) for path in sorted(inside)]
-    if not found:
+        if not paths:
+            raise UserError(f"{folder / label} contains no images. Remove the folder, or add images of the class.")
+        labelled += [(path, label) for path in sorted(paths)]
+    if not labelled:
         raise UserError(
-            f"{folder} holds no folders of pictures. Expected one folder a class, or train/, val/ and test/."
+            f"{folder} contains no folders of images. Expected one folder per class, or train/, val/ and test/."
         )
-    return found
+    return labelled
 
 
-def read_csv(path: Path) -> list[Picture]:
-    """The pictures that a CSV lists: path, label and, for some or all, split."""
+def read_csv(path: Path) -> list[LabelledFile]:
+    """The image files that a CSV lists, with label and, for some or all, split.
+
+    Raises:
+        UserError: not a CSV file in UTF-8, other columns, an incomplete row, or an image that is listed twice.
+    """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             columns, rows = list(reader.fieldnames or []), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"data.root={path} is no folder, and no CSV file in UTF-8: {error}.") from error
+        raise UserError(f"data.root={path} is neither a folder nor a CSV file in UTF-8: {error}.") from error
     if not {"path", "label"} <= set(columns) <= set(COLUMNS):
         raise UserError(
-            f"{path} has the columns {', '.join(columns) or 'of no header'}; expected path,label or path,label,split "
-            "in the first line."
+            f"{path} has the columns {', '.join(columns) or '(none)'}; expected path,label or path,label,split in the "
+            "first line."
         )
-    pictures = []
+    files = []
     for number, row in enumerate(rows, start=2):
         split = row.get("split") or None
         if not row["path"] or not row["label"]:
-            raise UserError(f"{path}, line {number}: a picture needs a path and a label.")
+            raise UserError(f"{path}, line {number}: an image needs a path and a label.")
         if None in row:
             raise UserError(f"{path}, line {number}: more than {len(columns)} values. Quote a path with commas.")
         if split not in (None, *SPLITS):
-            raise UserError(f"{path}, line {number}: split is {split!r}; expected train, val, test or nothing.")
-        pictures.append(Picture(_from(path.parent, row["path"]), row["label"], split))
-    often, times = Counter(picture.path for picture in pictures).most_common(1)[0] if pictures else ("", 0)
+            raise UserError(f"{path}, line {number}: split is {split!r}; expected train, val, test or an empty value.")
+        files.append(LabelledFile(_normalised(path.parent, row["path"]), row["label"], split))
+    repeated, times = Counter(file.path for file in files).most_common(1)[0] if files else ("", 0)
     if times > 1:
-        raise UserError(f"{path} lists {often} {times} times. Each picture belongs to one class and one split.")
-    return pictures
+        raise UserError(f"{path} lists {repeated} {times} times. Each image belongs to one class and one split.")
+    return files
 
 
-def _from(folder: Path, path: str) -> str:
-    """A path in its one spelling: from ``folder``, with ``/``. Else one file could be in two splits."""
+def _normalised(folder: Path, path: str) -> str:
+    """``path`` relative to ``folder``, with ``/``: otherwise one file, written in two ways, could be in two splits."""
     return Path(os.path.relpath(path, folder) if os.path.isabs(path) else os.path.normpath(path)).as_posix()
 
 
-def with_splits(pictures: list[Picture]) -> list[Picture]:
-    """Pictures without a split get one by hash; a missing val or test is taken from train."""
-    placed = [picture if picture.split else replace(picture, split=by_hash(picture.path)) for picture in pictures]
-    there = {picture.split for picture in placed}
+def with_splits(files: list[LabelledFile]) -> list[LabelledFile]:
+    """Files without a split get one by hash; a missing val or test is taken from train, also by hash."""
+    assigned = [file if file.split else replace(file, split=by_hash(file.path)) for file in files]
+    existing = {file.split for file in assigned}
 
-    def split(picture: Picture) -> str | None:
-        wanted = by_hash(picture.path)
-        return picture.split if picture.split != "train" or wanted in there else wanted
+    def split(file: LabelledFile) -> str | None:
+        by_rule = by_hash(file.path)
+        return file.split if file.split != "train" or by_rule in existing else by_rule
 
-    return [replace(picture, split=split(picture)) for picture in placed]
+    return [replace(file, split=split(file)) for file in assigned]
 
 
-def class_names(pictures: list[Picture], root: Path) -> list[str]:
-    """The classes of the training pictures, in the order of their names (numbers by value)."""
-    names = {split: {picture.label for picture in pictures if picture.split == split} for split in SPLITS}
+def class_names(files: list[LabelledFile], root: Path) -> list[str]:
+    """The classes of the training images, sorted by name, or by value where all are numbers.
+
+    Raises:
+        UserError: a class without training images, or less than two classes.
+    """
+    names = {split: {file.label for file in files if file.split == split} for split in SPLITS}
     for split in ("val", "test"):
         if extra := sorted(names[split] - names["train"]):
             raise UserError(
-                f"{root}: {split} has the class {extra[0]!r}, training has no picture of it. Add some, or remove it."
+                f"{root}: {split} has the class {extra[0]!r}, which has no training images. Add some, or remove it."
             )
     if len(names["train"]) < 2:
         raise UserError(f"{root} has {len(names['train'])} class; expected at least two folders or labels.")
-    numbers = all(name.isdigit() for name in names["train"])
-    return sorted(names["train"], key=lambda name: (int(name) if numbers else 0, name))
+    numeric = all(name.isdigit() for name in names["train"])
+    return sorted(names["train"], key=lambda name: (int(name) if numeric else 0, name))

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from camri_exp.data.base import ImageDataModule
-from camri_exp.data.cache import cached, picture_files
+from camri_exp.data.cache import cached, image_files
 from camri_exp.data.download import Archive, fetch_and_unpack
 from camri_exp.data.splits import hold_out
 from camri_exp.data.storage import ImageTable, SplitView
@@ -46,21 +47,23 @@ SIGNS = (
 
 
 class GTSRBDataModule(ImageDataModule):
-    """GTSRB below ``root/gtsrb``, as its archives unpack and as torchvision lays it out.
+    """GTSRB below ``root/gtsrb``, in the layout of its archives and of torchvision.
 
-    Test is the official test set. Validation is a tenth of each sign's tracks, whole tracks: the 30 frames of one
-    physical sign are nearly the same picture, and a frame in training would give its neighbours in validation away.
+    Test is the official test set. Validation is a tenth of the tracks of each class. Tracks are never split, because
+    the 30 frames of one physical sign are nearly identical: those in training would make those in validation too easy.
 
     Args:
+        root: the parent of ``gtsrb``.
         variant: ``official``, all 39,209 training images, or ``torchvision``, the 26,640 that its class reads.
-        drop_leaked: leave out the test images that are pixel by pixel a training image (8 stop signs).
-        val_fraction: of each class's physical signs, at least one, for validation. The rarest classes have seven: a
-            tenth of them is one, and their validation recall then that of one sign.
-        split_seed: another seed, other signs for validation.
+        drop_leaked: drop the test images that equal a training image pixel by pixel (8 stop signs).
+        val_fraction: the fraction of the physical signs of each class that is used for validation, at least one sign.
+            The rarest classes have seven: a tenth is one, and their validation recall is then that of one sign.
+        split_seed: selects the signs for validation.
+        image_size: all images are resized to a square of this size.
         rest: see ``ImageDataModule``.
 
     Raises:
-        UserError: the data is not there and cannot be downloaded, or it is something else.
+        UserError: the data is missing and cannot be downloaded, or has another content.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class GTSRBDataModule(ImageDataModule):
         if variant not in TRAINING:
             raise ValueError(f"variant={variant}; expected one of {', '.join(TRAINING)}.{nearest(variant, TRAINING)}")
         if not 0 < val_fraction < 1:
-            raise ValueError(f"val_fraction={val_fraction}; expected a share of the signs above 0 and below 1")
+            raise ValueError(f"val_fraction={val_fraction}; expected a fraction of the signs above 0 and below 1")
         self.variant, self.drop_leaked = variant, drop_leaked
         self.val_fraction, self.split_seed = val_fraction, split_seed
         self.folder = Path(root) / "gtsrb"
@@ -88,24 +91,24 @@ class GTSRBDataModule(ImageDataModule):
             fetch_and_unpack(parts, self.folder)
         except UserError as error:
             raise UserError(
-                f"GTSRB is not in {self.folder}, and {error}. To place it by hand, unpack the archives of "
-                f"{URL} there ({', '.join(parts)}), or say where it is: data.root=DIR"
+                f"GTSRB is not in {self.folder}, and {error}. To install it manually, unpack the archives of "
+                f"{URL} there ({', '.join(parts)}), or give its location: data.root=DIR"
             ) from error
 
     def load(self) -> dict[str, SplitView]:
         self.class_names = list(SIGNS)
         training_files, test_files = self._training_files(), self._test_files()
-        self._tell_if_incomplete(len(training_files), len(test_files))
+        self._warn_if_incomplete(len(training_files), len(test_files))
         files = training_files + test_files
         names = [name for name, _ in files]
-        top = os.path.join(self.folder, "")
-        paths = [top + name for name in names]  # joining 50,000 would take longer than most of the rest
-        source = picture_files(paths, [label for _, label in files], names, self.image_size)
+        prefix = os.path.join(self.folder, "")
+        paths = [prefix + name for name in names]  # 50,000 calls of os.path.join take longer than most of this method
+        source = image_files(paths, [label for _, label in files], names, self.image_size)
         images = cached(source, self.cache_dir, self.folder)
 
         is_training = np.char.startswith(np.array(names), TRAINING[self.variant][0])
         training, test = np.flatnonzero(is_training), np.flatnonzero(~is_training)
-        tracks = [track(name) if inside else "" for name, inside in zip(names, is_training, strict=True)]
+        tracks = [track(name) if known else "" for name, known in zip(names, is_training, strict=True)]
         signs = [tracks[i] for i in training]
         kept, held = hold_out(images.target[training], signs, self.val_fraction, self.split_seed)
         return {
@@ -119,12 +122,12 @@ class GTSRBDataModule(ImageDataModule):
         files = []
         for folder in sorted(os.listdir(self.folder / top)):
             if folder.isdigit() and int(folder) < len(SIGNS):
-                inside = sorted(name for name in os.listdir(self.folder / top / folder) if name.endswith(".ppm"))
-                files += [(f"{top}/{folder}/{name}", int(folder)) for name in inside]
+                names = sorted(name for name in os.listdir(self.folder / top / folder) if name.endswith(".ppm"))
+                files += [(f"{top}/{folder}/{name}", int(folder)) for name in names]
         if not files:
             raise UserError(
-                f"{self.folder / top} holds no GTSRB images (00000/00000_00000.ppm, …). Remove that folder to "
-                "download them, or say where they are: data.root=DIR"
+                f"{self.folder / top} contains no GTSRB images (00000/00000_00000.ppm, …). Remove that folder to "
+                "download them, or give their location: data.root=DIR"
             )
         return files
 
@@ -138,12 +141,12 @@ class GTSRBDataModule(ImageDataModule):
             )
         return [(f"{TEST_IMAGES}/{row['Filename']}", int(row["ClassId"])) for row in rows]
 
-    def _tell_if_incomplete(self, training: int, test: int) -> None:
-        wanted = COUNTS[self.variant]
-        if (training, test) != wanted:
+    def _warn_if_incomplete(self, training: int, test: int) -> None:
+        expected = COUNTS[self.variant]
+        if (training, test) != expected:
             print(
-                f"GTSRB ({self.variant}) has {wanted[0]} training and {wanted[1]} test images; {self.folder} holds "
-                f"{training} and {test}. Numbers from it compare with nobody's.",
+                f"GTSRB ({self.variant}) has {expected[0]} training and {expected[1]} test images; {self.folder} has "
+                f"{training} and {test}. Results will not be comparable with published ones.",
                 file=sys.stderr,
             )
 
@@ -154,29 +157,26 @@ class GTSRBDataModule(ImageDataModule):
         if not len(leaked):
             return test
         names = ", ".join(Path(images.names[i]).name for i in leaked)
-        if not self.drop_leaked:
-            done = "counted nevertheless, as everybody does; data.drop_leaked=true leaves them out"
-        else:
-            done = "left out"
-        print(f"{len(leaked)} test images are training images too ({names}): {done}.", file=sys.stderr)
+        action = "dropped" if self.drop_leaked else "kept, as in published results; data.drop_leaked=true drops them"
+        print(f"{len(leaked)} test images are training images too ({names}): {action}.", file=sys.stderr)
         return test[~np.isin(test, leaked)] if self.drop_leaked else test
 
 
 def track(name: str) -> str:
-    """The physical sign that a training file shows: ``…/00014/00023_00005.ppm`` is of ``00014/00023``."""
+    """The track (the physical sign) of a training file: ``00014/00023`` for ``…/00014/00023_00005.ppm``."""
     folder, file = name.rsplit("/", 2)[-2:]
     return f"{folder}/{file.split('_')[0]}"
 
 
 def identical(images: ImageTable, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Those of ``second`` that equal one of ``first`` pixel by pixel."""
-    # Equal pixels have equal moments; only the few with equal moments are looked at.
-    known: dict[bytes, list[int]] = {}
+    """The indices in ``second`` whose image equals one of ``first`` pixel by pixel."""
+    # Equal pixels have equal moments, so that the pixels of few images have to be compared.
+    by_moments: dict[bytes, list[int]] = {}
     for i in first:
-        known.setdefault(images.moments[i].tobytes(), []).append(int(i))
-    same = [
-        i
-        for i in second
-        if any(bool((images.pixels[i] == images.pixels[j]).all()) for j in known.get(images.moments[i].tobytes(), ()))
-    ]
+        by_moments.setdefault(images.channel_moments[i].tobytes(), []).append(int(i))
+    same = []
+    for i in second:
+        candidates = by_moments.get(images.channel_moments[i].tobytes(), ())
+        if any(torch.equal(images.pixels[i], images.pixels[j]) for j in candidates):
+            same.append(i)
     return np.array(same, dtype=np.int64)

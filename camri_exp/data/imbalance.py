@@ -1,4 +1,4 @@
-"""Fewer training images of some classes: what the losses for imbalance are made for."""
+"""Fewer training images of some classes, to compare losses on imbalanced data."""
 
 import inspect
 from collections.abc import Mapping
@@ -21,18 +21,20 @@ def kept(
     class_name: int | str | list[int | str] | None = None,
     seed: int = 0,
 ) -> npt.NDArray[np.int64]:
-    """Indices of the training images that stay, in their order.
+    """Sorted indices of the training images that are kept.
 
     Args:
+        target: classes (N,).
+        class_names: the names of all classes, by id.
         profile: ``class``: one class (or several) keeps 1 / ratio of its images. ``exponential``: class k of K keeps
-            ratio^(-k / (K - 1)) of its own (Cui et al. 2019). ``step``: the second half of the classes keeps 1 / ratio
-            (Buda et al. 2018).
+            ratio^(-k / (K - 1)) of its images (Cui et al. 2019). ``step``: the second half of the classes keeps
+            1 / ratio (Buda et al. 2018).
         ratio: at least 1.
-        class_name: of ``profile=class``: an id, a name, or a list.
-        seed: which images stay. A class's larger share holds its smaller ones.
+        class_name: for ``profile=class`` only: an id, a name, or a list.
+        seed: selects the images. The images kept at a larger ratio are among those kept at a smaller one.
 
     Raises:
-        UserError: an unknown profile or class, a class where the profile takes none, or a ratio below 1.
+        UserError: an unknown profile or class, a class for a profile that has none, or a ratio below 1.
     """
     share = shares(len(class_names), profile, ratio)
     if (profile == "class") != (class_name is not None):
@@ -42,32 +44,38 @@ def kept(
         )
     if profile == "class":
         share[resolve_class_ids(class_name, class_names, "data", key="data.imbalance.class_name")] = 1 / ratio
-    stays = np.zeros(len(target), dtype=bool)
+    mask = np.zeros(len(target), dtype=bool)
     for label in range(len(class_names)):
-        own = np.flatnonzero(target == label)
-        order = np.random.default_rng([seed, label]).permutation(own)
-        stays[order[: max(1, round(share[label] * len(own)))]] = True
-    return np.flatnonzero(stays)
+        members = np.flatnonzero(target == label)
+        order = np.random.default_rng([seed, label]).permutation(members)
+        mask[order[: max(1, round(share[label] * len(members)))]] = True
+    return np.flatnonzero(mask)
 
 
 def check(settings: Mapping[str, Any]) -> None:
-    """Whether ``settings`` are what ``kept`` takes, known before any picture is read.
+    """Check that ``settings`` are arguments of ``kept``, before any image is read.
 
     Raises:
-        ValueError: an unknown key, or none of those that it needs.
+        ValueError: an unknown or a missing key.
     """
     try:
         inspect.signature(kept).bind(None, None, **settings)
     except TypeError as error:
-        raise ValueError(f"imbalance: {error}; expected profile, ratio and, if wished, class_name and seed") from error
+        raise ValueError(f"imbalance: {error}; expected profile, ratio and optionally class_name and seed") from error
 
 
 def shares(num_classes: int, profile: str, ratio: float) -> npt.NDArray[np.float64]:
-    """The share (K,) of its images that each class keeps."""
+    """The fraction (K,) of its images that each class keeps.
+
+    Raises:
+        UserError: an unknown profile, or a ratio below 1.
+    """
     if profile not in PROFILES:
         raise UserError(f"data.imbalance.profile={profile}; expected one of {', '.join(PROFILES)}.")
     if not isinstance(ratio, int | float) or not ratio >= 1:
-        raise UserError(f"data.imbalance.ratio={ratio}; expected at least 1: the most frequent over the rarest.")
+        raise UserError(
+            f"data.imbalance.ratio={ratio}; expected at least 1, the largest class count over the smallest."
+        )
     rank = np.arange(num_classes)
     if profile == "exponential":
         return ratio ** (-rank / max(1, num_classes - 1))

@@ -11,13 +11,19 @@ from camri_exp.data.storage import SplitView
 class InMemoryLoader:
     """A loader of ``count`` batches of a split, in the order of ``sampler``.
 
-    A batch is (images, target), and with ``with_index`` (images, target, index): the positions of the images in the
-    split, by which names and groups are joined. The order becomes a tensor next to the images once per epoch, so that
-    no step makes a list of numbers or waits for the device, as a ``DataLoader`` would. Batches beyond the end of the
-    order are empty.
+    The order becomes a tensor on the device of the images once per epoch, so that no step makes a list of numbers or
+    waits for the device, as a ``DataLoader`` would. Batches beyond the end of the order are empty.
+
+    Args:
+        split: the images.
+        batch_size: images per batch.
+        sampler: positions in the split; iterated once per epoch.
+        count: number of batches.
+        with_index: whether batches are (images, target, index) rather than (images, target). ``index`` holds the
+            positions of the images in the split, by which names and groups are joined.
     """
 
-    # Lightning asks every loader that has a sampler for its batch sampler, and sets the epoch of the sampler.
+    # Lightning reads this attribute of loaders with a sampler, and sets the epoch of the sampler.
     batch_sampler = None
 
     def __init__(
@@ -32,7 +38,6 @@ class InMemoryLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         order = torch.tensor(list(self.sampler), dtype=torch.long, device=self.split.target.device)
         for number in range(self.count):
-            chosen = order[number * self.batch_size : (number + 1) * self.batch_size]
-            images = self.split.images.index_select(0, self.split.index[chosen])
-            index = (chosen,) if self.with_index else ()
-            yield images, self.split.target[chosen], *index
+            index = order[number * self.batch_size : (number + 1) * self.batch_size]
+            images = self.split.images.index_select(0, self.split.index[index])
+            yield images, self.split.target[index], *([index] if self.with_index else [])

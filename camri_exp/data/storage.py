@@ -1,7 +1,7 @@
-"""All images of a data set, and splits of them that copy nothing."""
+"""The images of a data set, and views of its splits that do not copy them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,76 +12,81 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SplitView:
-    """Some of the images of a data set.
+    """The images of one split.
 
     Attributes:
-        images: uint8 (M, C, H, W), those of all splits.
-        index: int64 (n,), which of them are in this split.
+        images: uint8 (N, C, H, W), the images of all splits.
+        index: int64 (n,), the indices of the images of this split.
         target: int64 (n,), their classes.
         names: n file names or other names.
-        moments: float64 (n, 2C), mean and mean square of their channels.
-        groups: n groups (the physical sign of a picture), where they are known.
+        channel_moments: float64 (n, 2C), mean and mean square per channel, for pixels in [0, 1].
+        groups: n groups, such as the physical sign in the image, where they are known.
     """
 
     images: Tensor
     index: Tensor
     target: Tensor
     names: Sequence[str]
-    moments: npt.NDArray[np.float64]
+    channel_moments: npt.NDArray[np.float64]
     groups: Sequence[str] | None = None
 
     def subset(self, kept: npt.NDArray[np.int64]) -> "SplitView":
-        """Those at the positions ``kept``."""
+        """A view of the images at the positions ``kept``."""
         groups = None if self.groups is None else [self.groups[i] for i in kept]
         names = [self.names[i] for i in kept]
-        return SplitView(self.images, self.index[kept], self.target[kept], names, self.moments[kept], groups)
+        return SplitView(self.images, self.index[kept], self.target[kept], names, self.channel_moments[kept], groups)
 
     def to(self, images: Tensor) -> "SplitView":
-        """The same, with the images (and what picks them) where ``images`` are."""
+        """The same view of ``images``, a copy of its images on another device."""
         device = images.device
-        return SplitView(images, self.index.to(device), self.target.to(device), self.names, self.moments, self.groups)
+        return replace(self, images=images, index=self.index.to(device), target=self.target.to(device))
 
 
 @dataclass(frozen=True)
 class ImageTable:
-    """All images of a data set with what is known of each, to be cut into splits.
+    """All images of a data set.
 
     Attributes:
         pixels: uint8 (N, C, H, W).
-        target: (N,) classes.
+        target: classes (N,).
         names: N names.
-        moments: (N, 2C), mean and mean square of the channels, pixels in [0, 1].
-        broken: indices of files that could not be read; their pixels are zero, and no split has them.
+        channel_moments: float64 (N, 2C), mean and mean square per channel, for pixels in [0, 1].
+        corrupt: indices of corrupt image files; their pixels are zero, and they are in no split.
     """
 
     pixels: Tensor
     target: npt.NDArray[np.int64]
     names: Sequence[str]
-    moments: npt.NDArray[np.float64]
-    broken: Sequence[int] = field(default_factory=list)
+    channel_moments: npt.NDArray[np.float64]
+    corrupt: Sequence[int] = field(default_factory=list)
 
     @classmethod
     def in_memory(cls, pixels: npt.NDArray[np.uint8], target: npt.NDArray[Any], names: Sequence[str]) -> "ImageTable":
-        """Images that need no cache: uint8 (N, C, H, W)."""
+        """A table of images (N, C, H, W) that are not cached."""
         blocks = [channel_moments(pixels[start : start + 4096]) for start in range(0, len(pixels), 4096)]
         return cls(torch.from_numpy(pixels), np.asarray(target, dtype=np.int64), names, np.concatenate(blocks))
 
     def split(self, index: Sequence[int] | npt.NDArray[np.int64], groups: Sequence[str] | None = None) -> SplitView:
-        """The images at ``index``; ``groups`` are those of all images."""
+        """A view of the images at ``index`` that are not corrupt.
+
+        Args:
+            index: indices of images.
+            groups: the groups of all N images.
+        """
         chosen = np.asarray(index, dtype=np.int64)
-        if self.broken:
-            chosen = chosen[~np.isin(chosen, self.broken)]
+        if self.corrupt:
+            chosen = chosen[~np.isin(chosen, self.corrupt)]
         return SplitView(
             self.pixels,
             torch.from_numpy(chosen),
             torch.from_numpy(self.target[chosen]),
             [self.names[i] for i in chosen],
-            self.moments[chosen],
+            self.channel_moments[chosen],
             None if groups is None else [groups[i] for i in chosen],
         )
 
 
 def channel_moments(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Mean and mean square of each image's channels, pixels in [0, 1]: (N, C, H, W) -> (N, 2C)."""
+    """Mean and mean square per image and channel, for pixels in [0, 1]: (N, C, H, W) to (N, 2C)."""
     flat = pixels.reshape(*pixels.shape[:2], -1).astype(np.float32) / 255
     return np.concatenate([flat.mean(-1, dtype=np.float64), np.square(flat).mean(-1, dtype=np.float64)], axis=1)

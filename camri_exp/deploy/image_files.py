@@ -1,4 +1,4 @@
-"""Pictures from a file or a folder, however large: found, decoded ahead by threads, and handed on in batches."""
+"""Images of a file or a folder of any size: listed, decoded ahead by threads, and grouped into batches."""
 
 import os
 from collections import deque
@@ -13,67 +13,70 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from camri_exp.data.decode import BROKEN, decode_image
+from camri_exp.data.decode import CORRUPT, decode_image
 from camri_exp.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]
-BLOCK = 10_000  # names of a folder that are sorted at a time
-Tell = Callable[[str, BaseException], None]
+BLOCK = 10_000  # file names of a folder that are sorted at a time
+OnError = Callable[[str, BaseException], None]
 
 
-def find(images: Path, tell: Tell) -> Iterator[str]:
-    """The file ``images``, or every picture below that folder: files with a suffix that Pillow knows, none hidden.
+def find_images(images: Path, on_error: OnError) -> Iterator[str]:
+    """The file ``images``, or every file below that folder whose suffix Pillow knows; hidden files are skipped.
 
-    A folder's files come by name, then its folders. Of a huge folder 10,000 names are held at a time, so that the
-    order is by name within each of these blocks only.
+    The files of a folder come before those of its subfolders, both sorted by name. In a folder of more than 10,000
+    files only blocks of that size are sorted, so that memory does not grow with the folder.
 
     Args:
-        images: a file or a folder.
-        tell: called with a folder that cannot be read, and why.
+        images: A file or a folder.
+        on_error: Called with the path of a folder that cannot be read, and the error.
 
     Raises:
         UserError: there is no such file or folder.
     """
     if images.is_dir():
-        return _below(str(images), frozenset(Image.registered_extensions()), tell)
+        return _walk(str(images), frozenset(Image.registered_extensions()), on_error)
     if images.is_file():
         return iter([str(images)])
     raise UserError(f"images={images}: there is no such file or folder.")
 
 
-def _below(top: str, suffixes: frozenset[str], tell: Tell) -> Iterator[str]:
+def _walk(top: str, suffixes: frozenset[str], on_error: OnError) -> Iterator[str]:
     waiting, seen = [top], set()
     while waiting:
-        folder, inside = waiting.pop(), []
+        folder, subfolders = waiting.pop(), []
         try:
             status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:  # a link that leads back
+            if (status.st_dev, status.st_ino) in seen:  # a symbolic link to a folder that was already visited
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
                 visible = (entry for entry in entries if entry.name[0] != ".")
                 while block := sorted(islice(visible, BLOCK), key=lambda entry: entry.name):
-                    inside += [entry.path for entry in block if entry.is_dir()]
+                    subfolders += [entry.path for entry in block if entry.is_dir()]
                     for entry in block:
                         if os.path.splitext(entry.name)[1].lower() in suffixes and not entry.is_dir():
                             yield entry.path
         except OSError as error:
-            tell(folder, error)
-        waiting += reversed(inside)
+            on_error(folder, error)
+        waiting += reversed(subfolders)
 
 
-def batches(
-    paths: Iterable[str], image_size: int, channels: int, batch_size: int, tell: Tell
+def image_batches(
+    paths: Iterable[str], image_size: int, channels: int, batch_size: int, on_error: OnError
 ) -> Iterator[tuple[list[str], Tensor]]:
-    """Paths and pixels uint8 (n, C, H, W), decoded as in training; ``tell`` hears of unreadable files and why."""
+    """Batches of paths and their uint8 pixels (n, C, H, W), decoded as in training.
+
+    ``on_error`` is called with the path of each corrupt image file, which is then skipped, and the error.
+    """
     names: list[str] = []
     pixels: list[Pixels] = []
-    for path, found in _decoded(paths, image_size, channels, ahead=2 * batch_size):
-        if isinstance(found, BaseException):
-            tell(path, found)
+    for path, decoded in _decoded(paths, image_size, channels, ahead=2 * batch_size):
+        if isinstance(decoded, BaseException):
+            on_error(path, decoded)
             continue
         names.append(path)
-        pixels.append(found)
+        pixels.append(decoded)
         if len(names) == batch_size:
             yield names, torch.from_numpy(np.stack(pixels))
             names, pixels = [], []
@@ -84,10 +87,12 @@ def batches(
 def _decoded(
     paths: Iterable[str], image_size: int, channels: int, ahead: int
 ) -> Iterator[tuple[str, Pixels | BaseException]]:
+    """Each path with its pixels or the error, in order; at most ``ahead`` images are decoded in advance."""
+
     def decode(path: str) -> Pixels | BaseException:
         try:
             return decode_image(path, image_size, channels)
-        except BROKEN as error:
+        except CORRUPT as error:
             return error
 
     waiting: deque[tuple[str, Future[Pixels | BaseException]]] = deque()

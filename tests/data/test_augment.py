@@ -1,4 +1,4 @@
-"""Augmentation: each image on its own, from the seed alone, and nothing that the data set forbids."""
+"""Augmentation: random per image, determined by the seed, and never mirroring signs."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def test_a_crop_is_a_window_of_the_reflected_image(flip: bool) -> None:
     torch.manual_seed(0)
     cropped = random_crop(IMAGES, 3, flip)
     padded = F.pad(IMAGES.float(), [3] * 4, mode="reflect").byte()
-    places = []
+    positions = []
     for image, whole in zip(cropped, padded, strict=True):
         candidates = {
             (top, left, mirrored): torch.equal(window.flip(-1) if mirrored else window, image)
@@ -25,18 +25,18 @@ def test_a_crop_is_a_window_of_the_reflected_image(flip: bool) -> None:
             for mirrored in (False, True)
             if (window := whole[:, top : top + 9, left : left + 9]) is not None
         }
-        places.append(next(place for place, same in candidates.items() if same))
-    tops, lefts, mirrored = zip(*places, strict=True)
+        positions.append(next(position for position, same in candidates.items() if same))
+    tops, lefts, mirrored = zip(*positions, strict=True)
     assert set(tops) == set(lefts) == set(range(7))
     assert (0.3 < np.mean(mirrored) < 0.7) if flip else not any(mirrored)
 
 
-def test_an_affine_of_nothing_is_the_image() -> None:
+def test_an_affine_with_zero_parameters_is_the_identity() -> None:
     torch.testing.assert_close(random_affine(IMAGES.float(), 0, 0, 0), IMAGES.float(), atol=1e-3, rtol=0)
 
 
-def test_an_affine_turns_as_pillow_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By 90 degrees, where no pixel lies between others."""
+def test_an_affine_rotates_as_pillow_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By 90 degrees, where no interpolation is necessary."""
     monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.ones(*size))
     turned = random_affine(IMAGES[:1].float(), 90, 0, 0)[0].byte()
     by_pillow = np.asarray(Image.fromarray(IMAGES[0].permute(1, 2, 0).numpy()).rotate(90))
@@ -45,13 +45,13 @@ def test_an_affine_turns_as_pillow_does(monkeypatch: pytest.MonkeyPatch) -> None
     assert min(np.abs(pixels - by_pillow).max(), np.abs(pixels - clockwise).max()) <= 1
 
 
-def test_an_affine_shifts_by_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_affine_shifts_by_its_fraction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.ones(*size))
     shifted = random_affine(IMAGES.float(), 0, 0, 1 / 9)
     torch.testing.assert_close(shifted[:, :, :-1, :-1], IMAGES[:, :, 1:, 1:].float(), atol=1e-3, rtol=0)
 
 
-def test_light_keeps_to_its_limits() -> None:
+def test_brightness_and_contrast_keep_their_limits() -> None:
     torch.manual_seed(0)
     grey = torch.full((4000, 1, 2, 2), 100.0)
     bright = random_light(grey, 0.3, 0)[:, 0, 0, 0]
@@ -66,7 +66,7 @@ def test_light_keeps_to_its_limits() -> None:
     assert random_light(torch.full((100, 1, 2, 2), 250.0), 0.9, 0).max() == 255
 
 
-def test_each_image_is_changed_on_its_own_and_from_the_seed() -> None:
+def test_each_image_is_changed_independently_and_by_the_seed() -> None:
     change = Augmentation(flip=True, crop=0.1, degrees=10, scale=0.1, shift=0.1, brightness=0.3, contrast=0.3)
     same = IMAGES[:1].expand(64, -1, -1, -1)
     torch.manual_seed(1)
@@ -82,13 +82,13 @@ def test_each_image_is_changed_on_its_own_and_from_the_seed() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"crop": 4}, r"augmentation\.crop=4; expected a share from 0 to below 1, not pixels"),
-        ({"scale": 1}, r"augmentation\.scale=1; expected a share"),
-        ({"shift": -0.1}, r"augmentation\.shift=-0\.1; expected a share"),
+        ({"crop": 4}, r"augmentation\.crop=4; expected a fraction from 0 to below 1, not pixels"),
+        ({"scale": 1}, r"augmentation\.scale=1; expected a fraction"),
+        ({"shift": -0.1}, r"augmentation\.shift=-0\.1; expected a fraction"),
         ({"degrees": -1}, r"augmentation\.degrees=-1; expected at least 0"),
     ],
 )
-def test_changes_that_cannot_be(settings: dict[str, float], message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Augmentation(**settings)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The cache of decoded pictures: whole or not there, built once, private to nobody."""
+"""The cache of decoded images: complete or absent, built once, shared by processes."""
 
 import errno
 import json
@@ -14,7 +14,7 @@ from PIL import Image
 
 from camri_exp import files
 from camri_exp.data import cache
-from camri_exp.data.cache import cached, picture_files
+from camri_exp.data.cache import cached, image_files
 from camri_exp.data.decode import decode_image
 from camri_exp.errors import UserError
 from tests.helpers.image_files import image_file
@@ -22,10 +22,10 @@ from tests.helpers.image_files import image_file
 
 def source_of(folder: Path, count: int = 5) -> tuple[cache.Source, list[Path]]:
     paths = [image_file(folder / f"{i}.png", seed=i) for i in range(count)]
-    return picture_files(paths, list(range(count)), [path.name for path in paths], image_size=8), paths
+    return image_files(paths, list(range(count)), [path.name for path in paths], image_size=8), paths
 
 
-def test_the_cache_holds_what_decoding_gives(tmp_path: Path) -> None:
+def test_the_cache_contains_the_decoded_images(tmp_path: Path) -> None:
     source, paths = source_of(tmp_path)
     for _ in range(2):  # built, then mapped
         images = cached(source, None, tmp_path)
@@ -34,8 +34,8 @@ def test_the_cache_holds_what_decoding_gives(tmp_path: Path) -> None:
         assert images.names == [path.name for path in paths]
         assert images.target.tolist() == [0, 1, 2, 3, 4]
         pixels = images.pixels.numpy() / 255
-        np.testing.assert_allclose(images.moments[:, :3], pixels.mean((2, 3)), atol=1e-6)
-        np.testing.assert_allclose(images.moments[:, 3:], (pixels**2).mean((2, 3)), atol=1e-6)
+        np.testing.assert_allclose(images.channel_moments[:, :3], pixels.mean((2, 3)), atol=1e-6)
+        np.testing.assert_allclose(images.channel_moments[:, 3:], (pixels**2).mean((2, 3)), atol=1e-6)
 
 
 def test_a_second_use_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,18 +45,18 @@ def test_a_second_use_decodes_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     cached(source, None, tmp_path)
 
 
-def test_a_changed_picture_label_or_size_is_another_cache(tmp_path: Path) -> None:
+def test_a_changed_image_label_or_size_is_another_cache(tmp_path: Path) -> None:
     source, paths = source_of(tmp_path)
     names = [path.name for path in paths]
     first = cached(source, None, tmp_path).pixels.clone()
     image_file(paths[2], seed=99)
-    os.utime(paths[2], ns=(1, 1))  # file systems may keep times too coarse to tell
+    os.utime(paths[2], ns=(1, 1))  # the times of some file systems are too coarse to differ
     changed = cached(source, None, tmp_path).pixels
     assert not (changed[2] == first[2]).all()
     assert (changed[3] == first[3]).all()
-    relabelled = cached(picture_files(paths, [4, 3, 2, 1, 0], names, image_size=8), None, tmp_path)
+    relabelled = cached(image_files(paths, [4, 3, 2, 1, 0], names, image_size=8), None, tmp_path)
     assert relabelled.target.tolist() == [4, 3, 2, 1, 0]
-    assert cached(picture_files(paths, [0] * 5, names, image_size=6), None, tmp_path).pixels.shape == (5, 3, 6, 6)
+    assert cached(image_files(paths, [0] * 5, names, image_size=6), None, tmp_path).pixels.shape == (5, 3, 6, 6)
 
 
 @pytest.mark.parametrize("damage", ["short", "flipped", "no facts", "no target", "empty target", "other labels"])
@@ -81,9 +81,7 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
     assert again.target.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_the_cache_is_found_again_however_its_folder_is_spelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cache_is_found_by_relative_paths_and_after_a_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, paths = source_of(tmp_path / "pictures")
     names = [path.name for path in paths]
     cached(source, None, tmp_path / "pictures")
@@ -92,17 +90,17 @@ def test_the_cache_is_found_again_however_its_folder_is_spelled(
     for folder in ("pictures", "moved"):
         if folder == "moved":
             Path("pictures").rename("moved")
-        again = picture_files([Path(folder) / name for name in names], list(range(5)), names, image_size=8)
+        again = image_files([Path(folder) / name for name in names], list(range(5)), names, image_size=8)
         assert cached(again, None, Path(folder)).names == names
 
 
-def test_a_cache_elsewhere_tells_two_folders_apart(tmp_path: Path) -> None:
-    """Pictures of one name, size and time, as some archives unpack them."""
+def test_a_common_cache_folder_separates_data_sets(tmp_path: Path) -> None:
+    """Even of images with equal names, sizes and times, as some archives unpack them."""
     sums = []
     for folder, seed in ((tmp_path / "a", 0), (tmp_path / "b", 1)):
         path = image_file(folder / "0.ppm", seed=seed)
         os.utime(path, ns=(1, 1))
-        source = picture_files([path], [0], ["0.ppm"], image_size=8)
+        source = image_files([path], [0], ["0.ppm"], image_size=8)
         sums.append(int(cached(source, str(tmp_path / "cache"), folder).pixels.sum()))
     assert sums[0] != sums[1]
 
@@ -117,8 +115,8 @@ def test_a_folder_that_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.Monk
         cached(source, None, tmp_path)
 
 
-def test_a_build_killed_in_the_middle_leaves_nothing_to_be_mistaken(tmp_path: Path) -> None:
-    """A real process, killed while it decodes."""
+def test_a_build_that_is_killed_leaves_no_incomplete_cache(tmp_path: Path) -> None:
+    """With a real process, killed while it decodes."""
     source_of(tmp_path)
     program = f"""
 import time
@@ -129,7 +127,7 @@ def slow(*arguments):
     time.sleep(60)
 cache.decode_image = slow
 paths = sorted(Path({str(tmp_path)!r}).glob("*.png"))
-source = cache.picture_files(paths, list(range(5)), [p.name for p in paths], image_size=8)
+source = cache.image_files(paths, list(range(5)), [p.name for p in paths], image_size=8)
 cache.cached(source, None, Path({str(tmp_path)!r}))
 """
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
@@ -138,7 +136,7 @@ cache.cached(source, None, Path({str(tmp_path)!r}))
     process.send_signal(signal.SIGKILL)
     process.wait()
     paths = sorted(tmp_path.glob("*.png"))
-    source = picture_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
+    source = image_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
     assert list((tmp_path / ".camri_cache").glob("*.tmp"))
     images = cached(source, None, tmp_path)
     np.testing.assert_array_equal(images.pixels[4].numpy(), decode_image(paths[4], 8, 3))
@@ -158,7 +156,7 @@ def counted(*arguments):
     return real(*arguments)
 cache.decode_image = counted
 paths = sorted(Path({str(tmp_path)!r}).glob("*.png"))
-source = cache.picture_files(paths, list(range(5)), [p.name for p in paths], image_size=8)
+source = cache.image_files(paths, list(range(5)), [p.name for p in paths], image_size=8)
 print(int(cache.cached(source, None, Path({str(tmp_path)!r})).pixels.sum()))
 """
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -168,59 +166,59 @@ print(int(cache.cached(source, None, Path({str(tmp_path)!r})).pixels.sum()))
     assert outs[0][-1] == outs[1][-1]
 
 
-def test_a_full_disk_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     source, _ = source_of(tmp_path)
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(UserError, match=r"\(0 MiB\) cannot be written to .*: No space left on device. Make room, or"):
+    with pytest.raises(UserError, match=r"\(0 MiB\) cannot be written to .*: No space left on device. Free some space"):
         cached(source, None, tmp_path)
     assert not [path for path in (tmp_path / ".camri_cache").iterdir() if path.suffix != ".lock"]
 
 
-def test_broken_pictures_are_named_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_corrupt_image_files_are_named_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, paths = source_of(tmp_path)
     paths[1].write_bytes(paths[1].read_bytes()[:60])
-    paths[3].write_text("not a picture")
-    with pytest.raises(UserError, match=r"2 of 5 files are no whole pictures: .*1\.png, .*3\.png\. Mend or"):
+    paths[3].write_text("not an image")
+    with pytest.raises(UserError, match=r"2 of 5 image files are corrupt: .*1\.png, .*3\.png\. Fix or"):
         cached(source, None, tmp_path)
     images = cached(source, None, tmp_path, on_error="skip")
-    assert "2 of 5 files are no whole pictures" in capsys.readouterr().err
+    assert "2 of 5 image files are corrupt" in capsys.readouterr().err
     assert images.split(range(5)).index.tolist() == [0, 2, 4]
 
 
-def test_whatever_pillow_raises_is_a_broken_picture(tmp_path: Path) -> None:
-    """A DDS of a pixel format that it does not know is a NotImplementedError."""
+def test_any_error_of_pillow_means_a_corrupt_file(tmp_path: Path) -> None:
+    """For a DDS of an unknown pixel format it is a NotImplementedError."""
     source, paths = source_of(tmp_path)
     Image.new("RGB", (4, 4)).save(paths[2], format="DDS")
     damaged = bytearray(paths[2].read_bytes())
     damaged[80:84] = bytes(4)  # the flags of the pixel format
     paths[2].write_bytes(damaged)
-    source = picture_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
-    with pytest.raises(UserError, match=r"1 of 5 files are no whole pictures: .*2\.png"):
+    source = image_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
+    with pytest.raises(UserError, match=r"1 of 5 image files are corrupt: .*2\.png"):
         cached(source, None, tmp_path)
 
 
-def test_an_absurdly_large_picture_is_a_broken_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decompression_bomb_is_a_corrupt_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, _ = source_of(tmp_path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12 * 10 // 2 - 1)
-    with pytest.raises(UserError, match="5 of 5 files are no whole pictures"):
+    with pytest.raises(UserError, match="5 of 5 image files are corrupt"):
         cached(source, None, tmp_path)
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="memory maps are read as Linux tells them")
-def test_the_pixels_are_no_memory_of_the_process_s_own(tmp_path: Path) -> None:
-    """Nor may a copy be reserved: Linux would refuse a cache that is larger than the machine's memory."""
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="reads the memory maps of Linux")
+def test_the_pixels_are_shared_memory(tmp_path: Path) -> None:
+    """And no memory is reserved for a copy: Linux would refuse a cache that is larger than the memory."""
     paths = [image_file(tmp_path / "0.png")] * 200
-    pixels = cached(picture_files(paths, [0] * 200, list("x" * 200), image_size=64), None, tmp_path).pixels
+    pixels = cached(image_files(paths, [0] * 200, list("x" * 200), image_size=64), None, tmp_path).pixels
     assert pixels.sum() > 0  # every page is read
     mapping = Path("/proc/self/smaps").read_text().partition(str(tmp_path / ".camri_cache"))[2].splitlines()[1:25]
-    told = dict(line.split(":", 1) for line in mapping if ":" in line)
-    kilobytes = {key: int(value.split()[0]) for key, value in told.items() if value.endswith(" kB")}
+    fields = dict(line.split(":", 1) for line in mapping if ":" in line)
+    kilobytes = {key: int(value.split()[0]) for key, value in fields.items() if value.endswith(" kB")}
     assert kilobytes["Rss"] >= pixels.nbytes // 1024
     assert kilobytes["Anonymous"] == 0
-    assert " ac" not in told["VmFlags"]  # accountable: counted against the machine's memory
+    assert " ac" not in fields["VmFlags"]  # accountable: counted as memory of the machine
 
 
 def test_a_read_only_data_folder_is_cached_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,20 +252,20 @@ def oriented(tmp_path: Path) -> Path:
     left = np.zeros((4, 8, 3), np.uint8)
     left[:, :4] = 255
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown turned by 90 degrees clockwise
+    exif[0x0112] = 6  # shown rotated by 90 degrees clockwise
     path = tmp_path / "turned.png"
     Image.fromarray(left).save(path, exif=exif)
     return path
 
 
-def test_decoding_turns_as_exif_says(oriented: Path) -> None:
+def test_decoding_rotates_by_the_exif_orientation(oriented: Path) -> None:
     pixels = decode_image(oriented, 4, 3)
     assert pixels[0, 0].mean() > 250
     assert pixels[0, -1].mean() < 5
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "1", "CMYK", "I;16"])
-def test_decoding_takes_every_mode(tmp_path: Path, mode: str) -> None:
+def test_decoding_supports_every_mode(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "picture.tiff"
     if mode == "I;16":
         Image.fromarray((np.arange(64, dtype=np.uint16) * 1024).reshape(8, 8)).save(path)

@@ -1,4 +1,4 @@
-"""Each data set on generated pictures in its own layout, and what all of them share."""
+"""Each data set on generated images in its layout, and what all data sets have in common."""
 
 import hashlib
 from collections import Counter
@@ -15,7 +15,7 @@ from camri_exp.data.base import ImageDataModule
 from camri_exp.data.decode import decode_image
 from camri_exp.data.digits import DigitsDataModule
 from camri_exp.data.factory import build_datamodule
-from camri_exp.data.folder import FolderDataModule, Picture, read_csv, with_splits
+from camri_exp.data.folder import FolderDataModule, LabelledFile, read_csv, with_splits
 from camri_exp.data.gtsrb import TEST_CLASSES, GTSRBDataModule
 from camri_exp.data.splits import by_hash
 from camri_exp.errors import UserError
@@ -41,7 +41,7 @@ def made(kind: str, root: Path, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["digits", "gtsrb", "awa2", "folder"])
-def test_no_picture_is_in_two_splits_and_counts_are_right(kind: str, tmp_path: Path) -> None:
+def test_no_image_is_in_two_splits_and_counts_are_right(kind: str, tmp_path: Path) -> None:
     data = made(kind, tmp_path)
     names = [name for split in SPLITS for name in data.names(split)]
     assert len(set(names)) == len(names)
@@ -89,7 +89,7 @@ def test_gtsrb_keeps_tracks_together(tmp_path: Path) -> None:
     assert data.groups("test") is None
 
 
-def test_gtsrb_validates_on_more_or_on_other_signs_if_asked(tmp_path: Path) -> None:
+def test_gtsrb_validates_on_more_or_on_other_signs(tmp_path: Path) -> None:
     root = str(image_files.gtsrb(tmp_path, classes=43, tracks=8, frames=1))
 
     def signs(**settings: Any) -> set[str]:
@@ -100,7 +100,7 @@ def test_gtsrb_validates_on_more_or_on_other_signs_if_asked(tmp_path: Path) -> N
     assert (len(signs()), len(signs(val_fraction=0.25))) == (43, 86)
     assert signs() < signs(val_fraction=0.25)
     assert signs(split_seed=0) == signs() != signs(split_seed=1)
-    with pytest.raises(ValueError, match=r"val_fraction=1; expected a share of the signs above 0 and below 1"):
+    with pytest.raises(ValueError, match=r"val_fraction=1; expected a fraction of the signs above 0 and below 1"):
         GTSRBDataModule(root, val_fraction=1)
 
 
@@ -115,20 +115,20 @@ def test_gtsrb_images_labels_and_names_belong_together(tmp_path: Path) -> None:
 
 def test_gtsrb_names_the_test_images_that_training_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = made("gtsrb", tmp_path)
-    assert "1 test images are training images too (00000.ppm): counted nevertheless" in capsys.readouterr().err
+    assert "1 test images are training images too (00000.ppm): kept, as in published" in capsys.readouterr().err
     without = ready(GTSRBDataModule(str(tmp_path), drop_leaked=True))
     assert without.length("test") == data.length("test") - 1
     assert not any(name.endswith("/00000.ppm") for name in without.names("test"))
 
 
-def test_gtsrb_that_is_not_whole_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_incomplete_gtsrb_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made("gtsrb", tmp_path)
-    told = capsys.readouterr().err
-    assert "GTSRB (official) has 39209 training and 12630 test images" in told
-    assert "holds 172 and 86. Numbers from it compare with nobody's." in told
+    printed = capsys.readouterr().err
+    assert "GTSRB (official) has 39209 training and 12630 test images" in printed
+    assert "has 172 and 86. Results will not be comparable with published ones." in printed
 
 
-def test_gtsrb_that_lists_something_else(tmp_path: Path) -> None:
+def test_gtsrb_with_another_list_of_test_classes(tmp_path: Path) -> None:
     image_files.gtsrb(tmp_path)
     (tmp_path / "gtsrb" / TEST_CLASSES).write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="is not the official list of test classes"):
@@ -164,21 +164,21 @@ def test_a_folder_with_train_and_test_takes_validation_from_train(tmp_path: Path
     assert 0 < data.length("val") < 30
 
 
-def test_folders_beside_train_that_are_not_read_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ignored_folders_next_to_train_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = image_files.split_folders(tmp_path, splits={"train": 40, "valid": 3, "test": 3})
     ready(FolderDataModule(str(root), image_size=8))
-    assert f"{root}: valid beside train/ is not read; only val/ and test/ are." in capsys.readouterr().err
+    assert f"{root}: ignored valid next to train/; only val/ and test/ are read." in capsys.readouterr().err
 
 
 def test_rows_without_a_split_get_one_by_hash_and_others_keep_theirs() -> None:
-    rows = [Picture(f"{i}.png", "cat", "train" if i < 100 else "val" if i < 110 else None) for i in range(1000)]
-    placed = with_splits(rows)
-    assert all(picture.split == "train" for picture in placed[:100])
-    assert all(picture.split == "val" for picture in placed[100:110])
-    assert all(picture.split == by_hash(picture.path) for picture in placed[110:])
+    rows = [LabelledFile(f"{i}.png", "cat", "train" if i < 100 else "val" if i < 110 else None) for i in range(1000)]
+    files = with_splits(rows)
+    assert all(file.split == "train" for file in files[:100])
+    assert all(file.split == "val" for file in files[100:110])
+    assert all(file.split == by_hash(file.path) for file in files[110:])
 
 
-def test_a_split_stays_when_pictures_come_and_go(tmp_path: Path) -> None:
+def test_an_image_keeps_its_split_when_others_are_added_or_removed(tmp_path: Path) -> None:
     data = made("folder", tmp_path)
     before = {name: split for split in SPLITS for name in data.names(split)}
     for name in list(before)[::7]:
@@ -206,31 +206,31 @@ def test_a_csv(tmp_path: Path) -> None:
     [
         ("path,label,weight\na.png,cat,1\n", "has the columns path, label, weight; expected path,label"),
         ("file,label\na.png,cat\n", "has the columns file, label; expected path,label"),
-        ("", "has the columns of no header"),
-        ("path,label,split\na.png,cat,tset\n", "line 2: split is 'tset'; expected train, val, test or nothing"),
-        ("path,label\na.png,\n", "line 2: a picture needs a path and a label"),
+        ("", r"has the columns \(none\)"),
+        ("path,label,split\na.png,cat,tset\n", "line 2: split is 'tset'; expected train, val, test or an empty value"),
+        ("path,label\na.png,\n", "line 2: an image needs a path and a label"),
         ("path,label\na.png,cat\na.png,dog\n", "lists a.png 2 times"),
         ("path,label\na.png,cat\n./a.png,dog\n", "lists a.png 2 times"),
         ("path,label\nb,a.png,cat\n", "line 2: more than 2 values. Quote a path with commas"),
         ("path,label,split\nnone.png,cat,train\nnothing.png,dog,train\n", "none.png cannot be read: No such file"),
     ],
 )
-def test_a_csv_that_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_csv_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(UserError, match=message):
         ready(FolderDataModule(str(tmp_path / "list.csv"), image_size=8))
 
 
-def test_a_csv_s_paths_have_one_spelling_and_blanks_after_commas_do_not_count(tmp_path: Path) -> None:
+def test_paths_of_a_csv_are_normalised_and_blanks_after_commas_ignored(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text(f"path, label\n./cat//0.png, cat\n{tmp_path}/dog/1.png, dog\n../2.png, dog\n")
     listed = read_csv(tmp_path / "list.csv")
-    assert [(picture.path, picture.label) for picture in listed] == [
+    assert [(file.path, file.label) for file in listed] == [
         ("cat/0.png", "cat"), ("dog/1.png", "dog"), ("../2.png", "dog")
     ]  # fmt: skip
 
 
-def test_a_file_that_is_no_csv(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"0\.png is no folder, and no CSV file in UTF-8: "):
+def test_a_file_that_is_not_a_csv_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"0\.png is neither a folder nor a CSV file in UTF-8: "):
         ready(FolderDataModule(str(image_files.image_file(tmp_path / "0.png"))))
 
 
@@ -242,13 +242,13 @@ def test_on_error_is_stop_or_skip(kind: str, tmp_path: Path) -> None:
 
 def test_an_empty_class_folder(tmp_path: Path) -> None:
     (image_files.class_folders(tmp_path) / "mouse").mkdir()
-    with pytest.raises(UserError, match=r"mouse holds no pictures\. Remove that folder, or add pictures"):
+    with pytest.raises(UserError, match=r"mouse contains no images\. Remove the folder, or add images"):
         ready(FolderDataModule(str(tmp_path), image_size=8))
 
 
 def test_a_class_in_test_that_training_lacks(tmp_path: Path) -> None:
     image_files.image_file(image_files.split_folders(tmp_path) / "test" / "mouse" / "0.png")
-    with pytest.raises(UserError, match="test has the class 'mouse', training has no picture of it"):
+    with pytest.raises(UserError, match="test has the class 'mouse', which has no training images"):
         ready(FolderDataModule(str(tmp_path), image_size=8))
 
 
@@ -257,29 +257,29 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
         ready(FolderDataModule(str(image_files.class_folders(tmp_path, classes=("cat",))), image_size=8))
 
 
-def test_skipping_broken_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_corrupt_image_files_are_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = image_files.split_folders(tmp_path)
     (root / "train" / "cat" / "1.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(UserError, match=r"1 of 24 files are no whole pictures: .*train/cat/1\.png"):
+    with pytest.raises(UserError, match=r"1 of 24 image files are corrupt: .*train/cat/1\.png"):
         ready(FolderDataModule(str(root), image_size=8))
     data = ready(FolderDataModule(str(root), image_size=8, on_error="skip"))
     assert data.length("train") == 11
     assert "train/cat/1.png" not in data.names("train")
-    assert "1 of 24" in capsys.readouterr().err
+    assert "1 of 24 image files are corrupt" in capsys.readouterr().err
 
 
-def test_numbered_classes_stand_by_value(tmp_path: Path) -> None:
+def test_numbered_classes_are_sorted_by_value(tmp_path: Path) -> None:
     data = ready(FolderDataModule(str(image_files.class_folders(tmp_path, classes=("10", "9", "2"))), image_size=8))
     assert data.class_names == ["2", "9", "10"]
 
 
-def test_grey_pictures(tmp_path: Path) -> None:
+def test_grey_images(tmp_path: Path) -> None:
     data = made("folder", tmp_path, channels=1)
     assert data.channels == 1
     assert data.images("val").shape[1:] == (1, 10, 10)
 
 
-def test_imbalance_touches_training_alone(tmp_path: Path) -> None:
+def test_imbalance_changes_training_only(tmp_path: Path) -> None:
     data = made("folder", tmp_path)
     fewer = ready(
         FolderDataModule(str(tmp_path), image_size=10, imbalance={"profile": "class", "class_name": "dog", "ratio": 10})
@@ -295,11 +295,11 @@ def test_imbalance_touches_training_alone(tmp_path: Path) -> None:
     [
         ({"device": "cuda"}, "expected auto or cpu"),
         ({"batch_size": 0}, "expected at least 1"),
-        ({"image_size": 16}, "image_size=16; the digits are 8 pixels"),
+        ({"image_size": 16}, "image_size=16; the digits have 8 x 8 pixels"),
         ({"imbalance": {"profile": "step", "ratio": 2, "sed": 1}}, "imbalance: .*'sed'.*; expected profile, ratio and"),
         ({"imbalance": {"profile": "step"}}, "imbalance: missing a required argument: 'ratio'"),
     ],
 )
-def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DigitsDataModule(**settings)

@@ -1,4 +1,4 @@
-"""Archives from a local server that resumes, breaks off, or sends something else."""
+"""Archives from a local server that resumes, breaks the connection, or sends something else."""
 
 import hashlib
 import threading
@@ -16,7 +16,7 @@ from camri_exp.errors import UserError
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``content`` with ranges; ``breaks_after`` bytes the connection ends."""
+    """Serves ``content`` with ranges, and closes the connection after ``breaks_after`` bytes."""
 
     content = b""
     breaks_after: int | None = None
@@ -85,7 +85,7 @@ def test_processes_that_start_together_download_once(server: Server, tmp_path: P
     assert visible(tmp_path / "root") == ["data"]
 
 
-def test_what_is_there_needs_no_folder_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_that_exists_may_be_in_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data").mkdir()
     monkeypatch.setattr(download, "locked", None)
     fetch_and_unpack({"data": Archive("http://127.0.0.1:9/a.zip")}, tmp_path)
@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         fetch_and_unpack({"data": Archive("http://127.0.0.1:9/a.zip")}, tmp_path / "file" / "root")
 
 
-def test_a_broken_download_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed(server: Server, tmp_path: Path) -> None:
     archive, server.breaks_after = archive_of(server, tmp_path), 100
     with pytest.raises(UserError, match="the connection broke after 100 of"):
         fetch_and_unpack({"data": archive}, tmp_path / "root")
@@ -107,7 +107,7 @@ def test_a_broken_download_goes_on_where_it_stopped(server: Server, tmp_path: Pa
     assert (tmp_path / "root" / "data" / "one.txt").exists()
 
 
-def test_a_part_that_is_whole_already_is_taken(server: Server, tmp_path: Path) -> None:
+def test_a_complete_partial_file_is_used(server: Server, tmp_path: Path) -> None:
     archive = archive_of(server, tmp_path)
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "pictures.zip.part").write_bytes(server.content)
@@ -122,14 +122,14 @@ def test_a_wrong_sum_is_refused_and_removed(server: Server, tmp_path: Path) -> N
     assert not visible(tmp_path / "root")
 
 
-def test_something_that_is_no_zip(server: Server, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_zip_is_refused(server: Server, tmp_path: Path) -> None:
     archive = Archive(archive_of(server, tmp_path).url)
     server.content = b"<html>moved</html>"
     with pytest.raises(
         UserError, match=r"downloading .*pictures\.zip failed: File is not a zip file\. It was removed; start again"
     ):
         fetch_and_unpack({"data": archive}, tmp_path / "root")
-    assert not visible(tmp_path / "root")  # else the next start would meet it again
+    assert not visible(tmp_path / "root")  # otherwise every start would fail on it
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -160,9 +160,9 @@ def test_an_archive_left_by_a_killed_unpacking_is_unpacked_again(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "data/../../evil.txt"])
-def test_a_zip_that_climbs_out_is_refused_whole(tmp_path: Path, name: str) -> None:
+def test_a_zip_with_a_path_outside_its_folder_is_not_unpacked(tmp_path: Path, name: str) -> None:
     zipped(tmp_path / "bad.zip", "good.txt", name)
-    with pytest.raises(UserError, match=r"was refused: its path '.*evil.txt' leads out of the folder"):
+    with pytest.raises(UserError, match=r"was refused: its path '.*evil.txt' is outside the folder"):
         unpack(tmp_path / "bad.zip", tmp_path / "root")
     assert not (tmp_path / "root" / "good.txt").exists()
     assert not (tmp_path / "evil.txt").exists()

@@ -26,7 +26,7 @@ def ready(data: Any) -> Any:
 
 
 def split_hash(data: Any) -> str:
-    """Of every image's name and class in every split, whatever their order."""
+    """A hash of names and classes of the images of every split, in any order."""
     lines = [
         f"{split} {label} {name}"
         for split in SPLITS
@@ -70,7 +70,7 @@ def test_gtsrb_without_the_leaked_images(real_data: Path) -> None:
 
 
 def test_the_awa2_sample_loads(real_data: Path) -> None:
-    """One picture a class: no split of it is whole, but every picture and class is read."""
+    """One image per class: no split has all classes, but every image is read."""
     data = AwA2DataModule(str(real_data))
     splits = data.load()
     assert len(data.class_names) == 50

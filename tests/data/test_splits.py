@@ -15,8 +15,8 @@ from camri_exp.data.splits import by_hash, hold_out, stable_fraction
 from camri_exp.errors import UserError
 
 
-def test_the_rule_that_is_published() -> None:
-    """Written out once more, and eight values that must never change."""
+def test_the_published_rule() -> None:
+    """Written out again, with eight values that must never change."""
     name = "antelope_10001.jpg"
     assert stable_fraction(name) == int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) / 2**64
     where = [by_hash(f"antelope_100{i:02}.jpg") for i in range(1, 9)]
@@ -31,13 +31,13 @@ def test_the_rule_in_the_docs_is_the_one_in_the_code() -> None:
 
 
 def test_a_fifth_is_test_and_a_tenth_validation() -> None:
-    often = Counter(by_hash(f"picture {i}") for i in range(20_000))
+    often = Counter(by_hash(f"image {i}") for i in range(20_000))
     assert often["test"] / 20_000 == pytest.approx(0.2, abs=0.01)
     assert often["val"] / 20_000 == pytest.approx(0.1, abs=0.01)
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=60))
-def test_holding_out_keeps_units_whole_and_forgets_order(pairs: list[tuple[int, int]]) -> None:
+def test_units_are_held_out_whole_in_any_order(pairs: list[tuple[int, int]]) -> None:
     target = np.array([label for label, _ in pairs])
     units = [f"{label}/{unit}" for label, unit in pairs]
     kept, held = hold_out(target, units, fraction=0.25)
@@ -79,6 +79,6 @@ def test_imbalance_profiles() -> None:
         ({"profile": "step", "ratio": 2, "class_name": "cat"}, "profile=step with class_name=cat; expected"),
     ],
 )
-def test_imbalance_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+def test_invalid_imbalance_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         imbalance.kept(np.array([0, 1]), ["cat", "dog"], **settings)

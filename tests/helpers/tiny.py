@@ -1,4 +1,4 @@
-"""A generated data set, so that every routine runs without a download."""
+"""A generated data set, so that tests need no download."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ COLOURS = {
 
 
 class TinyDataModule(ImageDataModule):
-    """Noisy squares in six colours; 97 training, 37 validation and 41 test images, so that odd splits are met."""
+    """Noisy squares in six colours; 97 training, 37 validation and 41 test images, so that batches are uneven."""
 
     def __init__(self, val_fraction: float = 0.1, split_seed: int = 0, **rest: Any) -> None:
-        super().__init__(**rest)  # the two are what experiments on GTSRB ask of it; these splits are fixed
+        super().__init__(**rest)  # the two are settings of experiments on GTSRB; these splits are fixed
 
     def load(self) -> dict[str, SplitView]:
         self.class_names = list(COLOURS)
