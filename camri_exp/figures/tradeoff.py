@@ -1,14 +1,23 @@
 """Recall against accuracy, with what moving the threshold reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from camri_exp.figures import style
+from camri_exp.figures.chart import Axis, Chart, Errors, ReferenceLine, Series, draw
 from camri_exp.metrics.intervals import Interval
 from camri_exp.metrics.threshold import Curve, Point
+
+HOVER = "recall {y:.4f}, accuracy {x:.4f}"
+STYLES = (
+    (style.IMPORTANT, "circle", "solid"),
+    (style.OTHER, "square", "dash"),
+    (style.NEUTRAL, "triangle-up", "dot"),
+    (style.FAINT, "diamond", "dashdot"),
+)
 
 
 @dataclass(frozen=True)
@@ -22,57 +31,62 @@ class Model:
     chosen: Point | None = None
 
 
-LONGEST = 45  # letters of a label up to which two stand side by side
-LOOKS = (
-    (style.IMPORTANT, "o", "-"),
-    (style.OTHER, "s", "--"),
-    (style.RIVAL, "^", ":"),
-    (style.FAINT, "D", "-."),
-)
+def recall_against_accuracy(models: Sequence[Model], important_names: str, split: str = "test") -> Figure:
+    """A point per model with its 95 % CIs, and the curve that a constant added to the important class's score gives.
 
-
-def recall_against_accuracy(models: Sequence[Model], important: str, split: str = "test") -> Figure:
-    """A point a model with its 95 % intervals; a line is what adding a constant to the important score gives.
-
-    The star is the constant that was chosen on validation. Curves run on beyond the picture where accuracy is lost
-    for nothing.
+    The star is the constant that was tuned on validation. The axes leave out the ends of the curves where accuracy is
+    lost without a gain. The dotted line is the accuracy of the first model.
     """
-    figure = style.new(6.4, 5.4)
-    axes = figure.add_subplot()
-    for model, (colour, marker, line) in zip(models, LOOKS * len(models), strict=False):
-        if model.curve is not None:
-            axes.plot(
-                model.curve.accuracy, model.curve.recall, line, color=colour, linewidth=1.4,
-                label=f"{model.label}: threshold moved",
-            )  # fmt: skip
-        label = model.label
-        if model.chosen is not None and not model.chosen.bias:
-            label += " (validation moves it by nothing)"
-        elif model.chosen is not None:
-            axes.plot(
-                model.chosen.accuracy, model.chosen.recall, "*", color=colour, markersize=14, markeredgecolor="white",
-                label=f"{model.label}: moved by {model.chosen.bias:+.3g} (validation)", zorder=4,
-            )  # fmt: skip
-        axes.errorbar(
-            model.accuracy.value, model.recall.value, xerr=_arms(model.accuracy), yerr=_arms(model.recall), fmt=marker,
-            color=colour, markersize=7, elinewidth=1, capsize=3, label=label, zorder=3,
-        )  # fmt: skip
-    axes.axvline(models[0].accuracy.value, color=style.FAINT, linewidth=0.8, linestyle=(0, (1, 3)))
-    _frame(axes, models)
-    axes.set(xlabel="accuracy", ylabel=f"recall of {important}", title=f"Recall against accuracy ({split})")
-    long = max(len(text) for text in axes.get_legend_handles_labels()[1]) > LONGEST
-    figure.legend(fontsize=8, loc="outside lower center", ncols=1 if long else 2)
-    style.grid(axes)
-    return figure
+    first = models[0]
+    x, y = _limits(models)
+    chart = tradeoff_chart(
+        [series for model, look in zip(models, STYLES * len(models), strict=False) for series in _series(model, *look)],
+        important_names,
+        split,
+        ReferenceLine(first.accuracy.value, f"accuracy of {first.label}"),
+        limits=(x, y),
+    )
+    return draw(chart)
 
 
-def _arms(interval: Interval) -> list[list[float]]:
-    arms = [interval.value - interval.low, interval.high - interval.value]
-    return [[0 if np.isnan(arm) else max(arm, 0.0)] for arm in arms]
+def tradeoff_chart(
+    series: Sequence[Series],
+    important_names: str,
+    split: str,
+    reference: ReferenceLine,
+    limits: tuple[tuple[float, float], tuple[float, float]],
+) -> Chart:
+    """Series of (accuracy, recall) on one split; ``limits`` are those of accuracy and of recall."""
+    x, y = Axis("accuracy", limits[0]), Axis(f"recall of {important_names}", limits[1])
+    return Chart(f"Recall against accuracy ({split})", x, y, series, HOVER, reference)
 
 
-def _frame(axes: object, models: Sequence[Model]) -> None:
-    """Room for every point and interval, and for the part of the curves that anybody would choose from."""
+def error_bars(intervals: Iterable[Interval]) -> Errors:
+    """Distances from the values to both ends of their intervals; 0 where an end is not known."""
+    ends = ((i.value - i.low, i.high - i.value) for i in intervals)
+    return [(max(float(np.nan_to_num(below)), 0.0), max(float(np.nan_to_num(above)), 0.0)) for below, above in ends]
+
+
+def _series(model: Model, colour: str, marker: str, line: str) -> list[Series]:
+    """Threshold curve, tuned point and the model's own point, as far as they exist."""
+    series, name = [], model.label
+    if model.curve is not None:
+        x, y = model.curve.accuracy.tolist(), model.curve.recall.tolist()
+        series.append(Series(f"{name}: threshold moved", x, y, colour, line=line))
+    if model.chosen is not None and model.chosen.bias:
+        tuned = f"{name}: bias {model.chosen.bias:+.3g} (tuned on validation)"
+        point = [model.chosen.accuracy], [model.chosen.recall]
+        series.append(Series(tuned, *point, colour, marker="star", size=22, edge="white"))
+    elif model.chosen is not None:
+        name += " (tuned bias is 0)"
+    errors = error_bars([model.accuracy]), error_bars([model.recall])
+    point = [model.accuracy.value], [model.recall.value]
+    series.append(Series(name, *point, colour, marker=marker, size=12, x_error=errors[0], y_error=errors[1]))
+    return series
+
+
+def _limits(models: Sequence[Model]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Limits of accuracy and recall: every point and interval, and the part of the curves that is worth choosing."""
     accuracy = [a for m in models for a in (m.accuracy.low, m.accuracy.value, m.accuracy.high) if np.isfinite(a)]
     recall = [r for m in models for r in (m.recall.low, m.recall.value, m.recall.high) if np.isfinite(r)]
     low = min(accuracy) - 0.5 * (max(accuracy) - min(accuracy))
@@ -80,6 +94,12 @@ def _frame(axes: object, models: Sequence[Model]) -> None:
         near = curve.accuracy >= low
         accuracy += [float(curve.accuracy.max()), max(low, float(curve.accuracy.min()))]
         recall += [float(curve.recall[near].min()), float(curve.recall[near].max())] if near.any() else []
-    for values, limit in ((accuracy, "set_xlim"), (recall, "set_ylim")):
-        room = 0.05 * (max(values) - min(values)) + 0.002
-        getattr(axes, limit)(min(values) - room, min(max(values) + room, 1.01))
+    x, y = (padded(values, share=0.05, least=0.002) for values in (accuracy, recall))
+    return x, y
+
+
+def padded(values: Sequence[float], share: float, least: float) -> tuple[float, float]:
+    """Limits of an axis around ``values``, NaN left out, wider by ``share`` of their range; little above 1 is shown."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = max(share * (high - low), least)
+    return low - margin, min(high + margin, 1.01)

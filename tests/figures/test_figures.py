@@ -136,8 +136,8 @@ def test_recall_against_accuracy_shows_points_curves_and_choices():
     figure = recall_against_accuracy([camri, ce], "cat")
     axes = figure.axes[0]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert "camri (validation moves it by nothing)" in labels
-    assert "ce: moved by +0.3 (validation)" in labels
+    assert "camri (tuned bias is 0)" in labels
+    assert "ce: bias +0.3 (tuned on validation)" in labels
     curves = [line for line in axes.lines if len(line.get_xdata()) > 10]
     np.testing.assert_array_equal(curves[0].get_xydata(), np.stack([camri.curve.accuracy, camri.curve.recall], 1))
     (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
@@ -186,7 +186,7 @@ def lightness(colour):
 
 
 def test_no_two_colours_are_one_in_grey():
-    colours = [style.IMPORTANT, style.OTHER, style.RIVAL, style.FAINT]
+    colours = [style.IMPORTANT, style.OTHER, style.NEUTRAL, style.FAINT]
     assert min(abs(lightness(a) - lightness(b)) for a, b in combinations(colours, 2)) > 12
 
 
