@@ -1,4 +1,4 @@
-"""``python -m camri_exp.report``: from the runs of sweeps to tables, figures, ``report.html`` and a decision."""
+"""``python -m camri_exp.report``: tables, figures, ``report.html`` and conclusions from the runs of sweeps."""
 
 from pathlib import Path
 
@@ -10,18 +10,20 @@ from camri_exp.errors import UserError
 
 @command("report", paths=("sweep", "output"))
 def main(cfg: DictConfig) -> None:
-    """Write the report of ``cfg.sweep`` and print its table and conclusions."""
+    """Write the report on ``cfg.sweep``, and print its table and conclusions."""
+    from camri_exp.reporting.selection import Protocol
     from camri_exp.reporting.write import write
 
     if OmegaConf.is_missing(cfg, "sweep"):
-        raise UserError("which sweep? Give its folder, or several with commas between: sweep=logs/sweeps/NAME")
+        raise UserError("sweep is required: a sweep's folder, or several separated by commas: sweep=logs/sweeps/NAME")
     sweeps = folders(str(cfg.sweep))
     output = Path(cfg.output) if cfg.output else sweeps[0] / "report"
-    print(write(sweeps, output, cfg.baseline, float(cfg.tolerance), cfg.protocol, dict(cfg.names)))
+    protocol = Protocol(cfg.baseline, float(cfg.tolerance), cfg.protocol)
+    print(write(sweeps, output, protocol, dict(cfg.names), figures=cfg.figures))
 
 
 def folders(text: str) -> list[Path]:
-    """The folders in ``a,b``; a folder whose own name has commas is itself."""
+    """The folders in ``a,b``; a folder whose name contains commas is a single one."""
     return [Path(text)] if Path(text).is_dir() else [Path(part) for part in text.split(",") if part]
 
 

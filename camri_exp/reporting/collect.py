@@ -1,6 +1,5 @@
-"""What the runs of sweeps left on disk: one record a run, and what is missing."""
+"""The runs below the folders of sweeps: one record per finished run, and what is missing or damaged."""
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,21 +10,26 @@ import numpy as np
 import numpy.typing as npt
 
 from camri_exp.errors import UserError
+from camri_exp.files import locked
 from camri_exp.results import (
     FAILURE,
     JOB,
+    PLAN,
     PREDICTIONS,
     RESULT,
     AngleStatistics,
     FailureRecord,
+    JobRecord,
     RunResult,
     SplitMetrics,
+    read_plan,
     read_predictions,
 )
 
 RUN_FILES = {RESULT, FAILURE, JOB, "config.yaml"}
-# Overrides that stand in other fields of a run, or do not change what it computes.
-NOT_SETTING = (
+CLAIM = ".claim"  # the lock that a job of a sweep holds while it runs
+# Overrides that other fields of a run contain, or that do not change what it computes.
+NOT_IN_LABELS = (
     "seed=",
     "sweep.",
     "logger",
@@ -40,10 +44,11 @@ NOT_SETTING = (
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run, as its ``result.json`` tells it.
+    """One finished run, from its ``result.json``.
 
-    Two runs have the same ``setting`` exactly when they differ by nothing but the seed. A ``class_free`` run does not
-    depend on which class is important: its recalls count for every class.
+    Two runs have the same ``setting`` exactly when they differ by the seed alone. A ``class_free`` run does not depend
+    on which class is important: its recalls count for every class. ``overrides`` are those that distinguish
+    configurations.
     """
 
     folder: Path
@@ -58,28 +63,32 @@ class Run:
     parameters: Mapping[str, Any]
     overrides: tuple[str, ...]
     metrics: Mapping[str, SplitMetrics]
+    fit_seconds: float
     angles: AngleStatistics | None = None
 
     def accuracy(self, split: str) -> float:
         return self.metrics[split].accuracy
 
     def recall(self, split: str, important: Sequence[int]) -> float:
-        """Mean recall over the classes ``important``; NaN where one has no images."""
+        """Mean recall over the classes ``important``; NaN if one of them has no images."""
         recalls = self.metrics[split].recall
         return float(np.mean([recalls[self.class_names[i]] for i in important]))
 
     def predictions(self, *names: str) -> list[npt.NDArray[Any]] | None:
-        """Arrays of ``predictions.npz`` by name, read now and kept by nobody; None where the file or one is missing."""
+        """Arrays of ``predictions.npz`` by name; None if the file or one of them is missing.
+
+        They are read at each call and not kept, so that the memory of a report does not grow with the number of runs.
+        """
         path = self.folder / PREDICTIONS
         if not path.is_file():
             return None
-        found = read_predictions(path, names)
-        return [found[name] for name in names] if set(names) <= set(found) else None
+        arrays = read_predictions(path, names)
+        return [arrays[name] for name in names] if set(names) <= set(arrays) else None
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A planned run without a result: ``failed``, ``interrupted`` or ``not started``."""
+    """A run without a usable result: ``failed``, ``running``, ``interrupted``, ``not started`` or ``damaged``."""
 
     folder: Path
     state: str
@@ -88,13 +97,21 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Collection:
+    """Finished runs, unfinished ones, how many runs were left out as duplicates, and messages on damaged plans."""
+
     runs: list[Run]
     unfinished: list[Unfinished]
-    repeated: int  # runs that were left out because another one is the same run
+    duplicates: int
+    damaged_plans: list[str]
+
+    @property
+    def damaged(self) -> list[str]:
+        """One message for each file that was skipped because it is damaged."""
+        return [*self.damaged_plans, *(run.reason for run in self.unfinished if run.state == "damaged")]
 
 
 def collect(sweeps: Iterable[str | Path]) -> Collection:
-    """All runs below the folders ``sweeps``.
+    """All runs below the folders ``sweeps``. Damaged files are skipped; ``Collection.damaged`` names them.
 
     Raises:
         UserError: a folder that does not exist, or no finished run in any of them.
@@ -103,27 +120,31 @@ def collect(sweeps: Iterable[str | Path]) -> Collection:
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"sweep={folder}: there is no such folder. A sweep's folder is logs/sweeps/<sweep.name>.")
-    jobs = dict.fromkeys(job for folder in folders for job in _jobs(folder))
+    damaged_plans: list[str] = []
+    jobs = dict.fromkeys(job for folder in folders for job in _jobs(folder, damaged_plans))
     records = [_read(job) for job in jobs]
-    found = [record for record in records if isinstance(record, Run)]
+    finished = [record for record in records if isinstance(record, Run)]
     unfinished = [record for record in records if isinstance(record, Unfinished)]
-    if not found:
+    if not finished:
         where = ", ".join(map(str, folders))
         raise UserError(f"sweep={where}: no finished run (no result.json) below it; {len(unfinished)} unfinished.")
-    runs = list({_identity(run): run for run in reversed(found)}.values())[::-1]  # of equal runs the first
-    return Collection(runs, unfinished, repeated=len(found) - len(runs))
+    runs = list({_identity(run): run for run in reversed(finished)}.values())[::-1]  # the first of equal runs
+    return Collection(runs, unfinished, len(finished) - len(runs), list(dict.fromkeys(damaged_plans)))
 
 
 def _identity(run: Run) -> tuple[Any, ...]:
     return run.setting, run.seed, () if run.class_free else run.important
 
 
-def _jobs(folder: Path) -> Iterator[Path]:
-    """Folders of runs below ``folder``, those that the sweep planned and never started among them."""
+def _jobs(folder: Path, damaged_plans: list[str]) -> Iterator[Path]:
+    """Folders of runs below ``folder``, including those that a sweep planned but never started."""
     for path, below, files in os.walk(folder):
         below.sort()
-        if "jobs.json" in files:
-            yield from (Path(path) / job for job in json.loads((Path(path) / "jobs.json").read_text(encoding="utf-8")))
+        if PLAN in files:
+            try:
+                yield from (Path(path) / job for job in read_plan(Path(path)))
+            except UserError as error:
+                damaged_plans.append(str(error))
         if RUN_FILES & set(files):
             below.clear()
             yield Path(path)
@@ -134,13 +155,41 @@ def _read(folder: Path) -> Run | Unfinished:
         if (folder / RESULT).is_file():
             return _run(folder, RunResult.of(folder))
         if (folder / FAILURE).is_file():
-            return Unfinished(folder, "failed", FailureRecord.read(folder / FAILURE).error)
+            return Unfinished(folder, "failed", _failure(folder))
+        return Unfinished(folder, _state(folder))
     except UserError as error:
-        return Unfinished(folder, "unreadable", str(error))
-    return Unfinished(folder, "interrupted" if (folder / JOB).is_file() else "not started")
+        return Unfinished(folder, "damaged", str(error))
+    except OSError as error:  # such as a planned name that is longer than the file system allows
+        return Unfinished(folder, "damaged", f"{folder} cannot be read: {error.strerror}.")
+
+
+def _failure(folder: Path) -> str:
+    try:
+        return FailureRecord.read(folder / FAILURE).error
+    except UserError as error:
+        return str(error)
+
+
+def _state(folder: Path) -> str:
+    """The state of a run with neither result nor failure.
+
+    A killed job leaves ``running`` in its record. Its lock ends with the process, so that a job runs exactly when the
+    lock cannot be acquired. The lock is tried only for such jobs, because a sweep that starts a job at that very moment
+    would skip it.
+    """
+    if not (folder / JOB).is_file():
+        return "not started"
+    try:
+        if JobRecord.read(folder / JOB).state == "running" and (folder / CLAIM).is_file():
+            with locked(folder / CLAIM, "", wait=False) as acquired:
+                return "interrupted" if acquired else "running"
+    except UserError:  # a damaged record, or a folder that is read-only
+        pass
+    return "interrupted"
 
 
 def _run(folder: Path, result: RunResult) -> Run:
+    _check_classes(folder / RESULT, result)
     return Run(
         folder=folder,
         data=result.data,
@@ -152,7 +201,20 @@ def _run(folder: Path, result: RunResult) -> Run:
         setting=result.setting,
         class_free=result.class_free,
         parameters=result.loss_parameters,
-        overrides=tuple(sorted(item for item in result.overrides if not item.lstrip("+~").startswith(NOT_SETTING))),
+        overrides=tuple(sorted(item for item in result.overrides if not item.lstrip("+~").startswith(NOT_IN_LABELS))),
         metrics={"val": result.val, "test": result.test},
+        fit_seconds=result.fit_seconds,
         angles=result.angles,
     )
+
+
+def _check_classes(path: Path, result: RunResult) -> None:
+    """Raise UserError where the classes of a result do not fit together, which its types alone do not show."""
+    count = len(result.class_names)
+    if not result.important_class or not all(0 <= k < count for k in result.important_class):
+        raise UserError(f"{path} is damaged: important_class: expected ids of the {count} classes.")
+    for split in ("val", "test"):
+        if not set(result.class_names) <= set(result.metrics(split).recall):
+            raise UserError(f"{path} is damaged: {split}.recall: expected a value for each class.")
+    if result.angles is not None and len(result.angles.variance) != count:
+        raise UserError(f"{path} is damaged: angles.variance: expected {count} values, one per class.")

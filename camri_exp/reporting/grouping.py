@@ -1,4 +1,4 @@
-"""From runs to settings: a *setting* is all runs that differ by nothing but the seed."""
+"""From runs to configurations: a *configuration* is all runs that differ by the seed alone."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,10 @@ from camri_exp.reporting.collect import Run
 
 @dataclass(frozen=True)
 class Configuration:
-    """Runs by seed that differ by nothing else, as seen in one case; ``label`` tells it from its loss's others."""
+    """Runs by seed that differ in nothing else, evaluated for the classes ``important``.
+
+    ``label`` distinguishes the configuration from others of the same loss.
+    """
 
     loss: str
     label: str
@@ -21,49 +24,52 @@ class Configuration:
     important: tuple[int, ...]
 
     def recall(self, split: str) -> dict[int, float]:
+        """Mean recall of the important classes, by seed."""
         return {seed: run.recall(split, self.important) for seed, run in self.runs.items()}
 
     def accuracy(self, split: str) -> dict[int, float]:
+        """Accuracy by seed."""
         return {seed: run.accuracy(split) for seed, run in self.runs.items()}
 
 
 def configurations_of(runs: Iterable[Run], important: tuple[int, ...]) -> list[Configuration]:
-    """The runs grouped by setting, losses and settings in order of their names."""
+    """The runs grouped by configuration, sorted by loss, then by parameters."""
     groups: dict[tuple[str, str], dict[int, Run]] = defaultdict(dict)
     for run in runs:
         groups[run.loss, run.setting].setdefault(run.seed, run)
-    of_loss = defaultdict(list)
+    by_loss = defaultdict(list)
     for (loss, _), members in groups.items():
-        of_loss[loss].append(members)
-    settings = [
+        by_loss[loss].append(members)
+    configurations = [
         Configuration(loss, label, next(iter(members.values())).parameters, members, important)
-        for loss, group in of_loss.items()
+        for loss, group in by_loss.items()
         for label, members in zip(_labels([next(iter(members.values())) for members in group]), group, strict=True)
     ]
-    return sorted(settings, key=_place)
+    return sorted(configurations, key=_sort_key)
 
 
-def _place(setting: Configuration) -> tuple[Any, ...]:
-    return setting.loss, [_natural(value) for value in setting.parameters.values()], setting.label
-
-
-def _natural(value: Any) -> tuple[int, float, str]:
-    return (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, str(value))
+def _sort_key(configuration: Configuration) -> tuple[Any, ...]:
+    """Numbers by size, before text."""
+    values = [
+        (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, str(value))
+        for value in configuration.parameters.values()
+    ]
+    return configuration.loss, values, configuration.label
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
-    """What tells the settings of one loss apart: its numbers, and whatever else differs between them."""
+    """A label for each configuration of one loss: its numeric parameters, and everything else that differs."""
     shared = set.intersection(*(set(_words(run)) for run in runs))
-    numbers = {key for run in runs for key, value in run.parameters.items() if type(value) in (int, float)}
-    kept = [[word for word in _words(run) if word not in shared or word.split("=")[0] in numbers] for run in runs]
+    numeric = {key for run in runs for key, value in run.parameters.items() if type(value) in (int, float)}
+    kept = [[word for word in _words(run) if word not in shared or word.split("=")[0] in numeric] for run in runs]
     return [", ".join(words) or "default" for words in kept]
 
 
 def _words(run: Run) -> list[str]:
-    own = [
+    parameters = [
         f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in run.parameters.items()
     ]
-    return own + list(run.overrides)
+    return parameters + list(run.overrides)
 
 
 def mean(values: Mapping[int, float]) -> float:

@@ -1,7 +1,7 @@
-"""From runs to rows: which setting each method is judged by, and what it does on the test split.
+"""From runs to results of methods: which configuration of each method counts, and its results on the test split.
 
-A *case* is one data set, model and important class. In each case every method is judged by one setting, chosen on
-validation and reported on test:
+A *task* is one data set, model and important class. In each task one configuration of every method is selected on
+validation and reported on test, where s are the seeds:
 
     argmax mean_s recall_val(s)  where  mean_s accuracy_val(s) >= mean_s accuracy_val(baseline, s) - tolerance
 """
@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from camri_exp.errors import UserError, nearest
 from camri_exp.reporting.collect import Run
 from camri_exp.reporting.grouping import Configuration, configurations_of, mean
-from camri_exp.reporting.ranking import places
+from camri_exp.reporting.ranking import describe_ranks
 from camri_exp.reporting.threshold_baseline import moved_threshold
 
 SELECTION_SPLIT = {"validation": "val", "paper": "test"}
 SPLIT_NAMES = {"val": "validation", "test": "test"}
-ROUNDING = 1e-9  # two accuracies that differ by less are one number, summed in another order
+ROUNDING = 1e-9  # the same mean, summed in another order, differs by less
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How settings are chosen: the baseline's name, the accuracy that may be lost, and the split to choose on."""
+    """How configurations are selected: name of the baseline, accuracy that may be lost, and the split to select on."""
 
     baseline: str = "ce"
     tolerance: float = 0.0
@@ -32,6 +32,11 @@ class Protocol:
 
     @property
     def split(self) -> str:
+        """``val`` or ``test``.
+
+        Raises:
+            UserError: no such protocol.
+        """
         if self.name not in SELECTION_SPLIT:
             raise UserError(f"protocol={self.name}: expected {' or '.join(SELECTION_SPLIT)}.")
         return SELECTION_SPLIT[self.name]
@@ -39,21 +44,32 @@ class Protocol:
 
 @dataclass(frozen=True, order=True)
 class Task:
+    """A data set, a model, and the ids and names of the important classes."""
+
     data: str
     model: str
     important: tuple[int, ...]
-    classes: str = field(compare=False)
+    important_names: tuple[str, ...] = field(compare=False)
+
+    @property
+    def classes(self) -> str:
+        """The names of the important classes in one string."""
+        return ", ".join(self.important_names)
 
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One method in one case, by seed, on the test split; empty where no setting keeps the baseline's accuracy."""
+    """Recall and accuracy of one method by seed, on test; empty where no configuration keeps the baseline's accuracy.
+
+    ``selection_recall`` is the mean recall on the split that the configuration was selected on; ``label`` is the
+    configuration's label, or says how a threshold was tuned.
+    """
 
     method: str
     label: str
     recall: Mapping[int, float]
     accuracy: Mapping[int, float]
-    selection_recall: float  # the mean that this row was chosen by
+    selection_recall: float
     configuration: Configuration | None = None
 
     @property
@@ -63,7 +79,10 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class TaskComparison:
-    """One case: a row a method, the baseline's and threshold moving's own, all settings, and what to know of them."""
+    """The methods of one task: baseline, threshold moving (None without predictions), and the other losses.
+
+    ``configurations`` are those of all methods; ``notes`` are sentences on what could mislead.
+    """
 
     task: Task
     baseline: MethodResult
@@ -74,89 +93,97 @@ class TaskComparison:
 
     @property
     def rows(self) -> list[MethodResult]:
+        """All methods in the order of the tables."""
         return [self.baseline, *([self.threshold] if self.threshold else []), *self.methods]
 
 
 def compare_methods(runs: Sequence[Run], protocol: Protocol) -> list[TaskComparison]:
-    """One judgement a case.
+    """One comparison per task.
 
     Raises:
-        UserError: no run of the baseline in one of the cases, or no image of the important class to judge by.
+        UserError: no run of the baseline in one of the tasks, or no image of its important class.
     """
-    return [_judge(case, [run for run in runs if _belongs(run, case)], protocol) for case in tasks_of(runs)]
+    return [_compare(task, [run for run in runs if _belongs(run, task)], protocol) for task in tasks_of(runs)]
 
 
 def tasks_of(runs: Iterable[Run]) -> list[Task]:
-    """Each data set, model and important class that runs were made for; class-free runs count only on their own."""
-    places = defaultdict(list)
+    """Each data set, model and important class of the runs.
+
+    The important class of a class-free run makes a task only where there are class-free runs alone, because such runs
+    were trained with an arbitrary one.
+    """
+    groups = defaultdict(list)
     for run in runs:
-        places[run.data, run.model].append(run)
-    found = {
-        Task(run.data, run.model, run.important, ", ".join(run.class_names[i] for i in run.important))
-        for group in places.values()
+        groups[run.data, run.model].append(run)
+    tasks = {
+        Task(run.data, run.model, run.important, tuple(run.class_names[k] for k in run.important))
+        for group in groups.values()
         for run in ([run for run in group if not run.class_free] or group)
     }
-    return sorted(found)
+    return sorted(tasks)
 
 
-def _belongs(run: Run, case: Task) -> bool:
-    return (run.data, run.model) == (case.data, case.model) and (run.class_free or run.important == case.important)
+def _belongs(run: Run, task: Task) -> bool:
+    return (run.data, run.model) == (task.data, task.model) and (run.class_free or run.important == task.important)
 
 
-def _judge(case: Task, runs: list[Run], protocol: Protocol) -> TaskComparison:
-    settings = configurations_of(runs, case.important)
-    _check_known(case, settings, protocol)
-    own = [setting for setting in settings if setting.loss == protocol.baseline]
-    if not own:
-        losses = sorted({setting.loss for setting in settings})
-        hint = nearest(protocol.baseline, losses) or f" There are {', '.join(losses)}."
+def _compare(task: Task, runs: list[Run], protocol: Protocol) -> TaskComparison:
+    configurations = configurations_of(runs, task.important)
+    _check_recalls(task, configurations, protocol)
+    by_loss: dict[str, list[Configuration]] = {}
+    for configuration in configurations:
+        by_loss.setdefault(configuration.loss, []).append(configuration)
+    baselines = by_loss.pop(protocol.baseline, [])
+    if not baselines:
+        hint = nearest(protocol.baseline, sorted(by_loss)) or f" There are {', '.join(sorted(by_loss))}."
         raise UserError(
-            f"baseline={protocol.baseline}: no finished run of it for {case.classes} of {case.data} ({case.model})."
-            f"{hint} Give baseline=NAME, or its sweep as well: sweep=DIR,DIR"
+            f"baseline={protocol.baseline}: no finished run of it for {task.classes} of {task.data} ({task.model})."
+            f"{hint} Give baseline=NAME, or add the sweep with its runs: sweep=DIR,DIR"
         )
-    baseline = max(own, key=lambda setting: mean(setting.accuracy(protocol.split)))
+    baseline = max(baselines, key=lambda configuration: mean(configuration.accuracy(protocol.split)))
     floor = mean(baseline.accuracy(protocol.split)) - protocol.tolerance
-    others = dict.fromkeys(setting.loss for setting in settings if setting.loss != protocol.baseline)
-    methods = {loss: [setting for setting in settings if setting.loss == loss] for loss in others}
     return TaskComparison(
-        case,
-        baseline=_row(protocol.baseline, baseline, protocol),
-        threshold=_rival(baseline, protocol),
-        methods=[_row(loss, choose(group, floor, protocol.split), protocol) for loss, group in methods.items()],
-        configurations=settings,
-        notes=_notes(baseline, len(own), methods),
+        task,
+        baseline=_result(protocol.baseline, baseline, protocol),
+        threshold=_threshold_baseline(baseline, protocol),
+        methods=[_result(loss, select(group, floor, protocol.split), protocol) for loss, group in by_loss.items()],
+        configurations=configurations,
+        notes=_notes(baseline, len(baselines), by_loss),
     )
 
 
-def _check_known(case: Task, settings: Iterable[Configuration], protocol: Protocol) -> None:
-    for setting in settings:
+def _check_recalls(task: Task, configurations: Iterable[Configuration], protocol: Protocol) -> None:
+    for configuration in configurations:
         for split in dict.fromkeys((protocol.split, "test")):
-            for seed, recall in setting.recall(split).items():
+            for seed, recall in configuration.recall(split).items():
                 if math.isnan(recall):
                     raise UserError(
-                        f"{setting.runs[seed].folder}: the {SPLIT_NAMES[split]} split has no image of {case.classes}. "
-                        "Its recall is not known: add images and train again, or move such runs out of the folder."
+                        f"{configuration.runs[seed].folder}: the {SPLIT_NAMES[split]} split has no image of "
+                        f"{task.classes}, so that its recall is not known. Add images and train again, or move such "
+                        "runs out of the folder."
                     )
 
 
-def choose(settings: Iterable[Configuration], floor: float, split: str) -> Configuration | None:
-    """The setting with the best mean recall among those whose mean accuracy is at least ``floor``.
+def select(configurations: Iterable[Configuration], floor: float, split: str) -> Configuration | None:
+    """The configuration with the best mean recall among those whose mean accuracy is at least ``floor``.
 
-    Of equals in recall, to nine digits, the most accurate one: small validation sets have many.
+    Of equal recalls, to nine digits, the most accurate configuration: on small validation sets many are equal.
     """
-    keeping = [setting for setting in settings if mean(setting.accuracy(split)) >= floor - ROUNDING]
-    return max(keeping, key=lambda s: (round(mean(s.recall(split)), 9), mean(s.accuracy(split))), default=None)
+    accurate = [c for c in configurations if mean(c.accuracy(split)) >= floor - ROUNDING]
+    return max(accurate, key=lambda c: (round(mean(c.recall(split)), 9), mean(c.accuracy(split))), default=None)
 
 
-def _row(method: str, chosen: Configuration | None, protocol: Protocol) -> MethodResult:
-    if chosen is None:
-        return MethodResult(method, "", {}, {}, float("nan"))
-    chosen_by = mean(chosen.recall(protocol.split))
-    return MethodResult(method, chosen.label, chosen.recall("test"), chosen.accuracy("test"), chosen_by, chosen)
+def _result(method: str, selected: Configuration | None, protocol: Protocol) -> MethodResult:
+    if selected is None:
+        return MethodResult(method, "", {}, {}, math.nan)
+    selection_recall = mean(selected.recall(protocol.split))
+    return MethodResult(
+        method, selected.label, selected.recall("test"), selected.accuracy("test"), selection_recall, selected
+    )
 
 
-def _rival(baseline: Configuration, protocol: Protocol) -> MethodResult | None:
-    """Threshold moving on the baseline's own runs, a bias a run; None where the runs left no predictions."""
+def _threshold_baseline(baseline: Configuration, protocol: Protocol) -> MethodResult | None:
+    """Threshold moving on each run of the baseline; None where the runs left no predictions."""
     moved = {
         seed: result
         for seed, run in baseline.runs.items()
@@ -166,7 +193,7 @@ def _rival(baseline: Configuration, protocol: Protocol) -> MethodResult | None:
         return None
     return MethodResult(
         f"{protocol.baseline} + threshold",
-        "bias chosen a run",
+        "bias tuned per run",
         {seed: result.recall for seed, result in moved.items()},
         {seed: result.accuracy for seed, result in moved.items()},
         mean({seed: result.selection_recall for seed, result in moved.items()}),
@@ -174,28 +201,27 @@ def _rival(baseline: Configuration, protocol: Protocol) -> MethodResult | None:
 
 
 def _notes(baseline: Configuration, baselines: int, methods: Mapping[str, Sequence[Configuration]]) -> list[str]:
-    notes = [places(list(baseline.runs.values()), baseline.important)]
+    notes = [describe_ranks(list(baseline.runs.values()), baseline.important)]
     if baselines > 1:
         notes.append(
-            f"{baseline.loss} has {baselines} settings; the most accurate one ({baseline.label}) is the baseline."
+            f"{baseline.loss} has {baselines} configurations; the most accurate one ({baseline.label}) is the baseline."
         )
-    everything = {baseline.loss: [baseline], **methods}
-    for loss, settings in everything.items():
-        other = [setting for setting in settings if set(setting.runs) != set(baseline.runs)]
-        single = [setting for setting in settings if len(setting.runs) == 1]
+    for loss, configurations in {baseline.loss: [baseline], **methods}.items():
+        other = [c for c in configurations if set(c.runs) != set(baseline.runs)]
+        single = [c for c in configurations if len(c.runs) == 1]
         if other:
             notes.append(
-                f"{loss}: {_count(other, settings)} other seeds than {baseline.loss} ({_seeds(baseline)}), "
-                f"for example {other[0].label}: {_seeds(other[0])}. Differences use the seeds that both have."
+                f"{loss}: {_count(other, configurations)} other seeds than {baseline.loss} ({_seeds(baseline)}), "
+                f"for example {other[0].label}: {_seeds(other[0])}. Differences use the common seeds."
             )
         if single:
-            notes.append(f"{loss}: {_count(single, settings)} one seed only, so their spread is not known.")
+            notes.append(f"{loss}: {_count(single, configurations)} a single seed, so that their spread is not known.")
     return notes
 
 
-def _count(some: Sequence[Configuration], settings: Sequence[Configuration]) -> str:
-    return f"{len(some)} of {len(settings)} settings {'has' if len(some) == 1 else 'have'}"
+def _count(some: Sequence[Configuration], configurations: Sequence[Configuration]) -> str:
+    return f"{len(some)} of {len(configurations)} configurations {'has' if len(some) == 1 else 'have'}"
 
 
-def _seeds(setting: Configuration) -> str:
-    return "seeds " + ", ".join(map(str, sorted(setting.runs)))
+def _seeds(configuration: Configuration) -> str:
+    return "seeds " + ", ".join(map(str, sorted(configuration.runs)))

@@ -1,84 +1,103 @@
-"""The paper's Table 1 as Markdown, CSV and LaTeX: a row a method, a column a case, "recall (accuracy)" in the cells."""
+"""Tables of a report: the paper's Table 1 as Markdown, LaTeX and CSV, and all runs as CSV.
+
+Table 1 has a row per method, a column per task, and "recall (accuracy)" in its cells.
+"""
 
 import csv
 import io
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from camri_exp.reporting.collect import Run
 from camri_exp.reporting.selection import MethodResult, Protocol, TaskComparison
 from camri_exp.reporting.statistics import Difference, difference
 
-NOTHING = "-"  # as in the paper: no setting keeps the baseline's accuracy
-COLUMNS = (
+NOTHING = "-"  # as in the paper: no configuration keeps the baseline's accuracy
+COLUMNS = (  # "setting" is the configuration: the name is older, and scripts read this file
     "data", "model", "class", "method", "setting", "seeds", "n",
     "recall", "recall_sd", "accuracy", "accuracy_sd",
     "recall_gain", "recall_gain_low", "recall_gain_high",
     "accuracy_gain", "accuracy_gain_low", "accuracy_gain_high", "pairs",
 )  # fmt: skip
+RUN_COLUMNS = (
+    "data", "model", "loss", "seed", "important_class", "important_class_ids", "class_free", "configuration",
+)  # fmt: skip
+SPLIT_COLUMNS = ("accuracy", "recall_important", "precision_important", "macro_recall")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet evaluates a cell that starts with one of these
 
 
 def caption(protocol: Protocol) -> str:
-    chosen = "validation" if protocol.split == "val" else "test"
+    """What the numbers of Table 1 are, and how configurations were selected."""
+    split = "validation" if protocol.split == "val" else "test"
     text = (
-        f"Test recall of the important class (test accuracy): means over seeds of each method's setting with the best "
-        f"{chosen} recall among those whose {chosen} accuracy is at least that of {protocol.baseline}"
+        "Test recall of the important class (test accuracy), means over seeds. Each method is represented by its "
+        f"configuration with the best {split} recall among those whose {split} accuracy is at least that of "
+        f"{protocol.baseline}"
     )
     text += f" minus {protocol.tolerance:g}. " if protocol.tolerance else ". "
     if protocol.split == "test":
-        text += "Settings were chosen on the test split, as in the paper: these numbers are too good. "
-    return text + f'"{NOTHING}": no setting keeps the accuracy.'
+        text += "Configurations were selected on the test split, as in the paper: these numbers are too optimistic. "
+    return text + f'"{NOTHING}": no configuration keeps the accuracy.'
 
 
-def grid(judged: Sequence[TaskComparison], names: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
+def grid(comparisons: Sequence[TaskComparison], names: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of Table 1. ``names`` are the methods' display names, in the order of the rows."""
-    found = [row.method for one in judged for row in one.rows]
-    order = {method: place for place, method in enumerate(names)}
-    methods = sorted(dict.fromkeys(found), key=lambda method: (order.get(base(method), len(order)), method))
-    several = len({one.task.model for one in judged}) > 1
-    header = ["", *(f"{one.task.data}{f' {one.task.model}' if several else ''}: {one.task.classes}" for one in judged)]
-    cells = [[{row.method: row for row in one.rows}.get(method) for one in judged] for method in methods]
-    return header, [[display(method, names), *map(cell, row)] for method, row in zip(methods, cells, strict=True)]
+    order = {method: index for index, method in enumerate(names)}
+    methods = sorted(
+        {row.method for comparison in comparisons for row in comparison.rows},
+        key=lambda method: (order.get(base(method), len(order)), method),
+    )
+    several = len({comparison.task.model for comparison in comparisons}) > 1
+    header = [""]
+    for task in (comparison.task for comparison in comparisons):
+        header.append(f"{task.data}{f' {task.model}' if several else ''}: {task.classes}")
+    columns = [{row.method: row for row in comparison.rows} for comparison in comparisons]
+    return header, [[display(m, names), *(cell(column.get(m)) for column in columns)] for m in methods]
 
 
 def base(method: str) -> str:
+    """The loss of a method: ``ce`` of ``ce + threshold``."""
     return method.split(" + ")[0]
 
 
 def display(method: str, names: Mapping[str, str]) -> str:
+    """The display name of a method: ``CE + threshold`` of ``ce + threshold``."""
     return method.replace(base(method), names.get(base(method), base(method)), 1)
 
 
-def cell(row: MethodResult | None) -> str:
-    if row is None or not row.seeds:
+def cell(result: MethodResult | None) -> str:
+    """``.7919 (.9123)``: mean recall and mean accuracy."""
+    if result is None or not result.seeds:
         return NOTHING
-    return f"{fraction(difference(row.recall).mean)} ({fraction(difference(row.accuracy).mean)})"
+    return f"{fraction(difference(result.recall).mean)} ({fraction(difference(result.accuracy).mean)})"
 
 
 def fraction(value: float) -> str:
-    """``.7919``, as the paper writes it."""
+    """``.7919``, as printed in the paper."""
     return f"{value:.4f}".removeprefix("0")
 
 
-def markdown(judged: Sequence[TaskComparison], protocol: Protocol, names: Mapping[str, str]) -> str:
-    header, rows = grid(judged, names)
-    lines = [f"**{caption(protocol)}**", "", *markdown_table(header, rows)]
-    for one in judged:
-        lines += [
-            "",
-            f"### {escape_markdown(one.task.classes)} ({escape_markdown(one.task.data)}, {escape_markdown(one.task.model)})",
-            "",
-        ]
-        lines += [*markdown_table(*details(one, names)), "", *(f"- {escape_markdown(note)}" for note in one.notes)]
+def markdown(comparisons: Sequence[TaskComparison], protocol: Protocol, names: Mapping[str, str]) -> str:
+    """Table 1, and a section per task with the details of its methods and its notes."""
+    lines = [f"**{caption(protocol)}**", "", *markdown_table(*grid(comparisons, names))]
+    for comparison in comparisons:
+        task = comparison.task
+        classes, data, model = map(escape_markdown, (task.classes, task.data, task.model))
+        lines += ["", f"### {classes} ({data}, {model})", "", *markdown_table(*details(comparison, names)), ""]
+        lines += [f"- {escape_markdown(note)}" for note in comparison.notes]
     return "\n".join(lines) + "\n"
 
 
-def details(one: TaskComparison, names: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
-    """All methods of one case with spread and paired differences to the baseline."""
-    header = ["method", "setting", "n", "recall", "accuracy", "recall gain (95 %)", "accuracy gain (95 %)"]
+def details(comparison: TaskComparison, names: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: all methods of one task with spread and paired differences to the baseline."""
+    header = ["method", "configuration", "n", "recall", "accuracy", "recall gain (95 % CI)", "accuracy gain (95 % CI)"]
     rows = []
-    for row in one.rows:
+    for row in comparison.rows:
         recall, accuracy = difference(row.recall), difference(row.accuracy)
-        gains = [NOTHING, NOTHING] if row is one.baseline else [gain(d) for d in _gains(row, one.baseline)]
+        is_baseline = row is comparison.baseline
+        gains = [NOTHING, NOTHING] if is_baseline else [gain(d) for d in _gains(row, comparison.baseline)]
         rows.append([display(row.method, names), row.label, str(recall.n), spread(recall), spread(accuracy), *gains])
     return header, rows
 
@@ -88,12 +107,14 @@ def _gains(row: MethodResult, baseline: MethodResult) -> tuple[Difference, Diffe
 
 
 def spread(sample: Difference) -> str:
+    """Mean ± standard deviation over seeds."""
     if not sample.n:
         return NOTHING
     return f"{fraction(sample.mean)} ± {fraction(sample.sd)}" if sample.n > 1 else fraction(sample.mean)
 
 
 def gain(change: Difference) -> str:
+    """A difference with its CI where there is one: ``+0.0210 [+0.0040, +0.0380]``."""
     if not change.n:
         return NOTHING
     return f"{change.mean:+.4f} [{change.low:+.4f}, {change.high:+.4f}]" if change.known else f"{change.mean:+.4f}"
@@ -105,29 +126,68 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list
 
 
 def escape_markdown(text: str) -> str:
-    """No Markdown and no HTML in a class name."""
+    """``text`` as plain text in Markdown: class names may contain Markdown and HTML."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
     return "".join(f"\\{letter}" if letter in "\\|`*_[]" else letter for letter in text)
 
 
-def as_csv(judged: Sequence[TaskComparison]) -> str:
-    """A line a method and case, every number in full."""
+def as_csv(comparisons: Sequence[TaskComparison]) -> str:
+    """A line per method and task, all numbers with six digits."""
+    return csv_text(COLUMNS, (_record(c, row) for c in comparisons for row in c.rows))
+
+
+def _record(comparison: TaskComparison, row: MethodResult) -> list[object]:
+    task, (recall_gain, accuracy_gain) = comparison.task, _gains(row, comparison.baseline)
+    recall, accuracy = difference(row.recall), difference(row.accuracy)
+    numbers = [recall.mean, recall.sd, accuracy.mean, accuracy.sd]
+    numbers += [value for d in (recall_gain, accuracy_gain) for value in (d.mean, d.low, d.high)]
+    rounded = [round(number, 6) for number in numbers]
+    seeds = " ".join(map(str, row.seeds))
+    return [task.data, task.model, task.classes, row.method, row.label, seeds, recall.n, *rounded, recall_gain.n]
+
+
+def runs_csv(runs: Sequence[Run], comparisons: Sequence[TaskComparison]) -> str:
+    """A line per run. ``configuration`` is its label in the tables; each parameter of a loss has its own column.
+
+    The important class of a ``class_free`` run is the one that it was started with, which made no difference to it.
+    """
+    labels = {
+        run.folder: configuration.label
+        for comparison in comparisons
+        for configuration in comparison.configurations
+        for run in configuration.runs.values()
+    }
+    parameters = sorted({key for run in runs for key in run.parameters})
+    header = [*RUN_COLUMNS, *(f"loss.{key}" for key in parameters)]
+    header += [f"{split}_{name}" for split in ("val", "test") for name in SPLIT_COLUMNS]
+    lines = []
+    for run in runs:
+        names, ids = [run.class_names[k] for k in run.important], " ".join(map(str, run.important))
+        line: list[object] = [run.data, run.model, run.loss, run.seed, ", ".join(names), ids, run.class_free]
+        line += [labels.get(run.folder, ""), *(_parameter(run.parameters.get(key)) for key in parameters)]
+        line += [getattr(run.metrics[split], name) for split in ("val", "test") for name in SPLIT_COLUMNS]
+        lines.append([*line, run.fit_seconds, str(run.folder)])
+    return csv_text([*header, "fit_seconds", "folder"], lines)
+
+
+def _parameter(value: Any) -> object:
+    """A number or text as it is, a list or mapping as JSON."""
+    return value if value is None or isinstance(value, str | int | float) else json.dumps(value, default=str)
+
+
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """The lines as CSV, NaN as an empty cell; text that a spreadsheet would evaluate as a formula begins with '."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for one in judged:
-        for row in one.rows:
-            writer.writerow(_record(one, row))
+    writer.writerows([_csv_cell(value) for value in line] for line in [header, *lines])
     return text.getvalue()
 
 
-def _record(one: TaskComparison, row: MethodResult) -> list[object]:
-    recall, accuracy, (more, cost) = difference(row.recall), difference(row.accuracy), _gains(row, one.baseline)
-    numbers = [recall.mean, recall.sd, accuracy.mean, accuracy.sd]
-    numbers += [more.mean, more.low, more.high, cost.mean, cost.low, cost.high]
-    seeds = " ".join(map(str, row.seeds))
-    written = ["" if math.isnan(number) else round(number, 6) for number in numbers]
-    return [one.task.data, one.task.model, one.task.classes, row.method, row.label, seeds, recall.n, *written, more.n]
+def _csv_cell(value: object) -> object:
+    if isinstance(value, str):
+        prefix = "'" if value.startswith(FORMULA) else ""
+        return prefix + value.replace("\r", " ")  # csv leaves a carriage return unquoted, which readers take for a line
+    return "" if isinstance(value, float) and math.isnan(value) else value
 
 
 LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
@@ -136,19 +196,19 @@ LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
 }  # fmt: skip
 
 
-def latex(judged: Sequence[TaskComparison], protocol: Protocol, names: Mapping[str, str]) -> str:
+def latex(comparisons: Sequence[TaskComparison], protocol: Protocol, names: Mapping[str, str]) -> str:
     """A booktabs table; the data sets span their columns, as in the paper."""
-    _, rows = grid(judged, names)
+    _, rows = grid(comparisons, names)
     groups: dict[str, int] = {}
-    for one in judged:
-        groups[one.task.data] = groups.get(one.task.data, 0) + 1
+    for comparison in comparisons:
+        groups[comparison.task.data] = groups.get(comparison.task.data, 0) + 1
     spans = " & ".join(rf"\multicolumn{{{count}}}{{c}}{{{_tex(data)}}}" for data, count in groups.items())
-    classes = " & ".join(_tex(one.task.classes) for one in judged)
+    classes = " & ".join(_tex(comparison.task.classes) for comparison in comparisons)
     body = [" & ".join(map(_tex, row)) + r" \\" for row in rows]
     return "\n".join([
         r"% \usepackage{booktabs}", r"\begin{table}", r"\centering", rf"\caption{{{_tex(caption(protocol))}}}",
-        rf"\begin{{tabular}}{{l{'c' * len(judged)}}}", r"\toprule", rf" & {spans} \\", rf" & {classes} \\", r"\midrule",
-        *body, r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
+        rf"\begin{{tabular}}{{l{'c' * len(comparisons)}}}", r"\toprule", rf" & {spans} \\", rf" & {classes} \\",
+        r"\midrule", *body, r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
     ])  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The cheap rival: add a constant to the important classes' scores of a run that is there already."""
+"""The baseline without training: a constant added to the important classes' scores of a finished run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ RECALLS = np.linspace(0, 1, 201)
 
 @dataclass(frozen=True)
 class MovedThreshold:
+    """The tuned ``bias``, its recall on the split that it was tuned on, and recall and accuracy on test."""
+
     bias: float
     selection_recall: float
     recall: float
@@ -20,24 +22,28 @@ class MovedThreshold:
 
 
 def moved_threshold(run: Run, important: Sequence[int], split: str, tolerance: float = 0.0) -> MovedThreshold | None:
-    """The bias with the largest recall on ``split`` that keeps the run's own accuracy there, and its test metrics."""
+    """The bias with the largest recall on ``split`` whose accuracy there is at least the run's minus ``tolerance``.
+
+    None where the run left no predictions.
+    """
     arrays = run.predictions(f"{split}_scores", f"{split}_target", "test_scores", "test_target")
     if arrays is None:
         return None
     unmoved = threshold.at(arrays[0], arrays[1], important, 0.0)
-    chosen = threshold.keeping(threshold.curve(arrays[0], arrays[1], important), unmoved.accuracy - tolerance)
-    test = threshold.at(arrays[2], arrays[3], important, chosen.bias)
-    return MovedThreshold(chosen.bias, chosen.recall, test.recall, test.accuracy)
+    tuned = threshold.keeping(threshold.curve(arrays[0], arrays[1], important), unmoved.accuracy - tolerance)
+    test = threshold.at(arrays[2], arrays[3], important, tuned.bias)
+    return MovedThreshold(tuned.bias, tuned.recall, test.recall, test.accuracy)
 
 
 def mean_curve(runs: Sequence[Run], important: Sequence[int]) -> tuple[list[float], list[float]] | None:
-    """Best mean test accuracy at each mean recall, where one bias moves all runs: (accuracy, recall).
+    """Best mean test accuracy at each mean recall where one bias is added in all runs: (accuracy, recall).
 
-    Not the mean over runs at equal recall: where recall differs between seeds, that would move the poor ones far, at a
-    high price, and the mean of the unmoved runs itself would lie above it, and seem to beat threshold moving.
+    This is not the mean over runs at equal recall. Where recall differs between seeds, that mean would move the runs
+    with low recall far, at a high price, so that the mean of the unmoved runs would lie above it and seem to beat
+    threshold moving.
     """
     curves = []
-    for run in runs:  # whose scores, the large part, are in memory one run at a time
+    for run in runs:  # only one run's scores are in memory at a time
         arrays = run.predictions("test_scores", "test_target")
         if arrays is not None:
             curves.append(threshold.curve(arrays[0], arrays[1], important))
@@ -45,8 +51,8 @@ def mean_curve(runs: Sequence[Run], important: Sequence[int]) -> tuple[list[floa
         return None
     biases = np.unique(np.concatenate([curve.bias for curve in curves]))
     states = [np.maximum(np.searchsorted(curve.bias, biases, side="right") - 1, 0) for curve in curves]
-    pairs = [(curve.accuracy[at], curve.recall[at]) for curve, at in zip(curves, states, strict=True)]
+    pairs = [(curve.accuracy[state], curve.recall[state]) for curve, state in zip(curves, states, strict=True)]
     accuracy, recall = np.mean(pairs, axis=0)
-    reachable = np.maximum.accumulate(accuracy[::-1])[::-1]  # the best among all with at least this recall
-    at = np.minimum(np.searchsorted(recall, RECALLS - 1e-12), len(recall) - 1)
-    return list(reachable[at]), list(RECALLS)
+    best = np.maximum.accumulate(accuracy[::-1])[::-1]  # among all biases with at least this recall
+    index = np.minimum(np.searchsorted(recall, RECALLS - 1e-12), len(recall) - 1)
+    return best[index].tolist(), RECALLS.tolist()

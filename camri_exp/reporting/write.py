@@ -1,4 +1,4 @@
-"""The files of a report: runs -> table -> decision -> pages."""
+"""The files of a report: collect runs, compare methods, conclude, and write tables, charts and the page."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,77 +6,103 @@ from pathlib import Path
 
 from camri_exp.errors import UserError
 from camri_exp.figures import style
-from camri_exp.reporting import tables
-from camri_exp.reporting.charts import Figure, charts
+from camri_exp.figures.chart import Chart, HeatMapChart, draw
+from camri_exp.files import atomic_write
+from camri_exp.reporting import html_report, tables
+from camri_exp.reporting.charts import charts
 from camri_exp.reporting.collect import Collection, collect
-from camri_exp.reporting.conclusion import conclude
-from camri_exp.reporting.html_report import page
+from camri_exp.reporting.conclusion import Conclusions, conclude
 from camri_exp.reporting.selection import Protocol, TaskComparison, compare_methods
-from camri_exp.reporting.static_charts import still
 
-LONGEST = 60  # letters of the classes' names in a file's
+LONGEST = 60  # characters of the class names in the name of a file
+MOST_NAMED = 10  # damaged files
+Charts = Mapping[str, Chart | HeatMapChart]
 
 
 def write(
-    sweeps: Sequence[Path], output: Path, baseline: str, tolerance: float, protocol: str, names: Mapping[str, str]
+    sweeps: Sequence[Path], output: Path, protocol: Protocol, names: Mapping[str, str], figures: bool = True
 ) -> str:
-    """Write ``table.{md,csv,tex}``, ``figures/*.png`` and ``report.html`` into ``output``; returns what to print."""
-    rules = Protocol(baseline, tolerance, protocol)
+    """Write the report on all runs below ``sweeps`` into the folder ``output``; returns the text to print.
+
+    The files are ``table.{md,csv,tex}``, ``runs.csv``, ``conclusions.json``, ``report.html``, and with ``figures``
+    ``figures/*.png``. ``names`` are the display names of losses, in the order of the rows.
+
+    Raises:
+        UserError: no runs to compare, or ``output`` cannot be written.
+    """
     collection = collect(sweeps)
-    judged = compare_methods(collection.runs, rules)
-    verdicts = [conclude(one).sentence for one in judged]
-    drawn = [charts(one, rules, names) for one in judged]
+    comparisons = compare_methods(collection.runs, protocol)
+    conclusions = Conclusions(tasks=[conclude(comparison) for comparison in comparisons])
+    sentences = [task.sentence for task in conclusions.tasks]
+    drawn = [charts(comparison, protocol, names) for comparison in comparisons]
     title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"
+    sections = [html_report.section(c, made, protocol, names) for c, made in zip(comparisons, drawn, strict=True)]
+    overview = html_report.overview(comparisons, names)
     files = {
-        "table.md": "\n".join(
-            [
-                *about(collection),
-                "",
-                tables.markdown(judged, rules, names),
-                *(tables.escape_markdown(v) + "\n" for v in verdicts),
-            ]
+        "table.md": _markdown(collection, comparisons, sentences, protocol, names),
+        "table.csv": tables.as_csv(comparisons),
+        "table.tex": tables.latex(comparisons, protocol, names),
+        "runs.csv": tables.runs_csv(collection.runs, comparisons),
+        "report.html": html_report.render(
+            title, summary(collection), sentences, sections, overview, collection.unfinished, protocol
         ),
-        "table.csv": tables.as_csv(judged),
-        "table.tex": tables.latex(judged, rules, names),
-        "report.html": page(title, about(collection), judged, drawn, collection.unfinished, rules, names),
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (output / name).write_text(text, encoding="utf-8")
-        _write_stills(output / "figures", judged, drawn)
+            with atomic_write(output / name, newline="") as file:
+                file.write(text)
+        conclusions.write(output / "conclusions.json")
+        if figures:
+            _write_figures(output / "figures", comparisons, drawn)
     except OSError as error:
         raise UserError(f"the report cannot be written to {output}: {error.strerror}. Give output=DIR") from error
-    return _printed(judged, rules, names, collection, output)
+    page = f"report: {output / 'report.html'}"
+    return "\n".join([*_console(collection, comparisons, protocol, names), page, *sentences])
 
 
-def _write_stills(folder: Path, judged: Sequence[TaskComparison], drawn: Sequence[Mapping[str, Figure]]) -> None:
-    """The charts of each case as ``<number>_<classes>_<chart>.png``."""
-    folder.mkdir(exist_ok=True)
-    for earlier in folder.glob("[0-9]*_*.png"):  # of a report whose cases were others
-        earlier.unlink()
-    for place, (one, figures) in enumerate(zip(judged, drawn, strict=True), start=1):
-        for name, figure in figures.items():
-            file = re.sub(r"\W+", "_", f"{place}_{one.task.classes[:LONGEST]}_{name}")
-            style.save(still(figure), folder / f"{file}.png")
-
-
-def about(collection: Collection) -> list[str]:
-    """How many runs there are, and how many there should be."""
-    lines = [f"{len(collection.runs)} finished runs"]
+def summary(collection: Collection) -> list[str]:
+    """How many runs are finished and how many are not, and which files are damaged."""
+    parts = [f"{len(collection.runs)} finished runs"]
     states = [run.state for run in collection.unfinished]
-    lines += [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
-    if collection.repeated:
-        lines.append(f"{collection.repeated} left out, being the same run as another")
-    return ["; ".join(lines) + "."]
+    parts += [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    if collection.duplicates:
+        parts.append(f"{collection.duplicates} left out as duplicates of other runs")
+    damaged = [f"Skipped: {message}" for message in collection.damaged]
+    if len(damaged) > MOST_NAMED:
+        damaged[MOST_NAMED:] = [f"Skipped: {len(damaged) - MOST_NAMED} more damaged files."]
+    return ["; ".join(parts) + ".", *damaged]
 
 
-def _printed(
-    judged: Sequence[TaskComparison], rules: Protocol, names: Mapping[str, str], collection: Collection, output: Path
+def _markdown(
+    collection: Collection,
+    comparisons: Sequence[TaskComparison],
+    sentences: Sequence[str],
+    protocol: Protocol,
+    names: Mapping[str, str],
 ) -> str:
-    header, rows = tables.grid(judged, names)
+    first, *damaged = summary(collection)
+    parts = [first, *map(tables.escape_markdown, damaged), tables.markdown(comparisons, protocol, names).rstrip("\n")]
+    return "\n\n".join([*parts, *map(tables.escape_markdown, sentences)]) + "\n"
+
+
+def _write_figures(folder: Path, comparisons: Sequence[TaskComparison], drawn: Sequence[Charts]) -> None:
+    """The charts of each task as ``<number>_<classes>_<chart>.png``."""
+    folder.mkdir(exist_ok=True)
+    for earlier in folder.glob("[0-9]*_*.png"):  # of an earlier report, whose tasks may have been others
+        earlier.unlink()
+    for number, (comparison, made) in enumerate(zip(comparisons, drawn, strict=True), start=1):
+        for name, chart in made.items():
+            stem = re.sub(r"\W+", "_", f"{number}_{comparison.task.classes[:LONGEST]}_{name}")
+            style.save(draw(chart), folder / f"{stem}.png")
+
+
+def _console(
+    collection: Collection, comparisons: Sequence[TaskComparison], protocol: Protocol, names: Mapping[str, str]
+) -> list[str]:
+    """Summary, caption, Table 1 in columns, and notes."""
+    header, rows = tables.grid(comparisons, names)
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [" ".join(about(collection)), "", tables.caption(rules), ""]
+    lines = [*summary(collection), "", tables.caption(protocol), ""]
     lines += ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [header, *rows]]
-    lines += ["", *(f"note: {note}" for one in judged for note in one.notes), f"report: {output / 'report.html'}"]
-    return "\n".join([*lines, *(conclude(one).sentence for one in judged)])
+    return [*lines, "", *(f"note: {note}" for comparison in comparisons for note in comparison.notes)]

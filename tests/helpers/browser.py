@@ -1,4 +1,4 @@
-"""A real headless Chromium, for what only a browser can tell of a page."""
+"""A headless Chromium, for tests of pages that need a browser."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Run folders as ``train`` leaves them, without training: scores are drawn at random."""
+"""Folders of finished runs as ``train`` writes them, with random scores instead of training."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def write_run(
     data: str = "toy",
     angles: bool = False,
 ) -> Path:
-    """A finished run whose important class has ``shift`` added to its scores; ``noise`` lowers all of its numbers."""
+    """A finished run; ``shift`` is added to the scores of the important class, ``noise`` lowers all metrics."""
     parameters, rng = parameters or {}, np.random.default_rng([seed, len(loss), int(100 * abs(shift))])
     folder.mkdir(parents=True, exist_ok=True)
     arrays, metrics = {}, {}
@@ -56,11 +56,11 @@ def write_run(
         "parameters": 10, "hardware": "CPU",
     }  # fmt: skip
     if angles:
-        own = [arrays["test_angle"][arrays["test_target"] == k].astype(float) for k in range(len(classes))]
+        by_class = [arrays["test_angle"][arrays["test_target"] == k].astype(float) for k in range(len(classes))]
         result["angles"] = {
-            "count": [len(one) for one in own],
-            "mean": [one.mean() for one in own],
-            "variance": [one.var() for one in own],
+            "count": [len(angle) for angle in by_class],
+            "mean": [angle.mean() for angle in by_class],
+            "variance": [angle.var() for angle in by_class],
         }
     (folder / "result.json").write_text(json.dumps(result))
     return folder

@@ -1,33 +1,41 @@
-"""Collecting: every run once, and what is missing said."""
+"""Collecting runs: each run once, missing and damaged ones named."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from camri_exp.errors import UserError
+from camri_exp.files import locked
 from camri_exp.reporting.collect import collect
 from camri_exp.reporting.grouping import configurations_of
+from camri_exp.results import JobRecord
 from tests.helpers.generated_runs import CLASSES, write_run, write_sweep
 
 
-def test_runs_that_differ_by_seed_alone_are_one_setting(tmp_path: Path) -> None:
+def make_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def test_runs_that_differ_by_seed_alone_are_one_configuration(tmp_path: Path) -> None:
     runs = collect([write_sweep(tmp_path, range(4))]).runs
 
     assert len(runs) == 20
-    settings = configurations_of(runs, (0,))
-    assert [(s.loss, s.label) for s in settings] == [
+    configurations = configurations_of(runs, (0,))
+    assert [(c.loss, c.label) for c in configurations] == [
         ("camri", "margin=0.1, scale=8"),
         ("camri", "margin=0.1, scale=16"),
         ("camri", "margin=0.2, scale=8"),
         ("camri", "margin=0.2, scale=16"),
         ("ce", "default"),
     ]
-    assert all(sorted(setting.runs) == [0, 1, 2, 3] for setting in settings)
+    assert all(sorted(configuration.runs) == [0, 1, 2, 3] for configuration in configurations)
 
 
-def test_whatever_has_no_result_is_listed_with_its_state(tmp_path: Path) -> None:
+def test_runs_without_a_result_are_listed_with_their_state(tmp_path: Path) -> None:
     write_run(tmp_path / "fine", "ce", 0)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "failure.json").write_text(json.dumps({"error": "CUDA out of memory"}))
@@ -39,15 +47,75 @@ def test_whatever_has_no_result_is_listed_with_its_state(tmp_path: Path) -> None
     (tmp_path / "newer" / "result.json").write_text('{"schema": 99}')
     (tmp_path / "jobs.json").write_text(json.dumps(["fine", "broken", "killed", "half", "newer", "never"]))
 
-    found = collect([tmp_path])
-    states = {run.folder.name: (run.state, run.reason) for run in found.unfinished}
+    collection = collect([tmp_path])
+    states = {run.folder.name: (run.state, run.reason) for run in collection.unfinished}
 
-    assert [run.folder.name for run in found.runs] == ["fine"]
+    assert [run.folder.name for run in collection.runs] == ["fine"]
     assert states["broken"] == ("failed", "CUDA out of memory")
     assert states["killed"] == ("interrupted", "")
     assert states["never"] == ("not started", "")
-    assert states["half"][0] == states["newer"][0] == "unreadable"
+    assert states["half"][0] == states["newer"][0] == "damaged"
     assert "schema 99" in states["newer"][1]
+    assert [message.split(" ")[0] for message in collection.damaged] == [
+        str(tmp_path / name / "result.json") for name in ("half", "newer")
+    ]
+
+
+def test_a_job_is_running_while_its_lock_is_held(tmp_path: Path) -> None:
+    write_run(tmp_path / "fine", "ce", 0)
+    for name, state in (("running", "running"), ("killed", "running"), ("stopped", "interrupted")):
+        JobRecord(state=state).write(make_folder(tmp_path / name) / "job.json")
+        (tmp_path / name / ".claim").touch()
+    (make_folder(tmp_path / "odd") / "job.json").write_text("{")
+
+    with locked(tmp_path / "running" / ".claim", ""), locked(tmp_path / "stopped" / ".claim", ""):
+        states = {run.folder.name: run.state for run in collect([tmp_path]).unfinished}
+
+    expected = {"killed": "interrupted", "odd": "interrupted", "running": "running", "stopped": "interrupted"}
+    assert states == expected
+
+
+@pytest.mark.parametrize("content", ["{", "null", '{"a": 1}', "[1]", '["/etc"]', '["../other"]', "\x00", "[" * 10**5])
+def test_damaged_plan_is_skipped_and_named(tmp_path: Path, content: str) -> None:
+    write_run(tmp_path / "fine", "ce", 0)
+    (tmp_path / "jobs.json").write_text(content)
+
+    collection = collect([tmp_path, tmp_path])
+
+    assert len(collection.runs) == 1
+    assert not collection.unfinished
+    (message,) = collection.damaged
+    assert message.startswith(f"{tmp_path / 'jobs.json'} is damaged")
+    assert "\n" not in message
+
+
+def test_planned_name_that_no_file_system_allows_is_not_a_run(tmp_path: Path) -> None:
+    write_run(tmp_path / "fine", "ce", 0)
+    (tmp_path / "jobs.json").write_text(json.dumps(["a" * 5000, "b"]))
+    assert [run.state for run in collect([tmp_path]).unfinished] == ["damaged", "not started"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"important_class": [7]}, "important_class: expected ids of the 3 classes"),
+        ({"important_class": []}, "important_class: expected ids"),
+        ({"class_names": ["cat", "dog", "cow"]}, "val.recall: expected a value for each class"),
+        ({"angles": {"count": [1], "mean": [0.1], "variance": [0.1]}}, "angles.variance: expected 3 values"),
+        ({"test": None}, "test: "),
+        ({"seed": "zero"}, "seed: "),
+    ],
+)
+def test_damaged_result_costs_one_run(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    write_sweep(tmp_path, range(2))
+    path = tmp_path / "ce+0" / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+    collection = collect([tmp_path])
+
+    assert len(collection.runs) == 9
+    (message,) = collection.damaged
+    assert message.startswith(f"{path} is damaged: {words}")
 
 
 def test_same_run_in_two_sweeps_counts_once(tmp_path: Path) -> None:
@@ -57,10 +125,11 @@ def test_same_run_in_two_sweeps_counts_once(tmp_path: Path) -> None:
     write_run(tmp_path / "third" / "camri", "camri", 0, important=(1,))
     write_run(tmp_path / "first" / "camri", "camri", 0, important=(0,))
 
-    found = collect([tmp_path / "first", tmp_path / "second", tmp_path / "third", tmp_path / "first"])
+    collection = collect([tmp_path / "first", tmp_path / "second", tmp_path / "third", tmp_path / "first"])
+    runs = sorted((run.loss, run.important) for run in collection.runs)
 
-    assert sorted((run.loss, run.important) for run in found.runs) == [("camri", (0,)), ("camri", (1,)), ("ce", (0,))]
-    assert found.repeated == 2
+    assert runs == [("camri", (0,)), ("camri", (1,)), ("ce", (0,))]
+    assert collection.duplicates == 2
 
 
 def test_recall_of_a_class_without_images_is_nan(tmp_path: Path) -> None:

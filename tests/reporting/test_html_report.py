@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from camri_exp.reporting.selection import Protocol
 from camri_exp.reporting.write import write
 from tests.helpers.browser import chromium
 from tests.helpers.generated_runs import CLASSES, write_run, write_sweep
@@ -21,19 +22,19 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_run(sweep / "single", "focal", 0, class_free=True)
     (sweep / "failed").mkdir()
     (sweep / "failed" / "failure.json").write_text(json.dumps({"error": "<script>alert(2)</script>"}))
-    write([sweep], sweep / "report", "ce", 0.0, "validation", NAMES)
+    write([sweep], sweep / "report", Protocol(), NAMES)
     return sweep / "report" / "report.html"
 
 
 @pytest.fixture(scope="module")
 def browser(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with chromium(tmp_path_factory.mktemp("profile")) as one:
-        one.get(report.as_uri())
-        yield one
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        driver.get(report.as_uri())
+        yield driver
 
 
 def drawn(browser: Any) -> list[Any]:
-    """All charts, each scrolled to, as far as that is what draws it."""
+    """All charts, after scrolling to each of them, because that draws it."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     charts = browser.find_elements("css selector", ".chart")
@@ -45,12 +46,13 @@ def drawn(browser: Any) -> list[Any]:
 
 def test_nothing_is_loaded_from_elsewhere(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
-    own = text[: text.index("<script>")] + text[text.index("<body>") :]
+    page = text[: text.index("<script>")] + text[text.index("<body>") :]  # without plotly
 
-    assert "http" not in own
-    assert "src=" not in own.replace("&lt;img src=x", "").replace("\\u003cimg src=x", "").replace(
-        "&amp;lt;img src=x", ""
-    )
+    assert "http" not in page
+    for escaped in ("&lt;img src=x", "\\u0026lt;img src=x"):  # the name of a class, in the page and in a chart
+        assert escaped in page
+        page = page.replace(escaped, "")
+    assert "src=" not in page
 
 
 def test_charts_draw_without_console_errors(browser: Any) -> None:
@@ -75,7 +77,7 @@ def test_hover_names_the_run(browser: Any) -> None:
 
     chart = drawn(browser)[0]
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", chart)
-    place = browser.execute_script(
+    position = browser.execute_script(
         """const chart = arguments[0], box = chart.getBoundingClientRect(), {xaxis, yaxis} = chart._fullLayout;
         const run = chart.data.find(trace => trace.name === "CE");  // the first: its single runs
         return [box.x + xaxis._offset + xaxis.l2p(run.x[0]), box.y + yaxis._offset + yaxis.l2p(run.y[0])];""",
@@ -83,8 +85,8 @@ def test_hover_names_the_run(browser: Any) -> None:
     )
 
     def hovered(_: Any) -> str:
-        action = ActionChains(browser)  # again at each look: a busy browser may drop a movement
-        action.w3c_actions.pointer_action.move_to_location(*map(round, place))
+        action = ActionChains(browser)  # repeated, because a busy browser may drop a movement
+        action.w3c_actions.pointer_action.move_to_location(*map(round, position))
         action.perform()
         return browser.execute_script("return arguments[0].querySelector('.hoverlayer').textContent", chart)
 
@@ -109,10 +111,10 @@ def test_legend_entry_hides_a_loss(browser: Any) -> None:
 
 
 def test_table_sorts_both_ways_by_number(browser: Any) -> None:
-    table = browser.find_elements("css selector", "table")[2]  # all settings
+    table = browser.find_elements("css selector", "table")[2]  # all configurations
 
-    def column(place: int) -> list[str]:
-        return [cell.text for cell in table.find_elements("css selector", f"tbody td:nth-child({place})")]
+    def column(number: int) -> list[str]:
+        return [cell.text for cell in table.find_elements("css selector", f"tbody td:nth-child({number})")]
 
     button = table.find_element("css selector", "th:nth-child(4) button")
     for descending in (False, True):

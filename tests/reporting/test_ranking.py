@@ -16,7 +16,7 @@ RECALLS = {0: [0.9, 0.2, 0.5, 0.8, 0.7], 1: [0.5, 0.4, 0.5, 0.8, 0.9]}  # means:
 
 
 @pytest.fixture
-def baseline(tmp_path: Path) -> Path:
+def ranking_sweep(tmp_path: Path) -> Path:
     for seed, recalls in RECALLS.items():
         folder = write_run(tmp_path / f"ce-{seed}", "ce", seed, classes=CLASSES, images=30)
         result = json.loads((folder / "result.json").read_text())
@@ -25,11 +25,13 @@ def baseline(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def resolved(baseline: Path | None, important: Any, data: str = "toy", loss: str = "ce", split: str = "val") -> Any:
+def resolved(
+    ranking_sweep: Path | None, important: Any, data: str = "toy", loss: str = "ce", split: str = "val"
+) -> Any:
     cfg = OmegaConf.create(
         {
             "important_class": important,
-            "ranking_sweep": None if baseline is None else str(baseline),
+            "ranking_sweep": None if ranking_sweep is None else str(ranking_sweep),
             "data": {"name": data},
             "sweep": {"ranked_by": loss, "ranked_on": split},
         }
@@ -42,21 +44,21 @@ def resolved(baseline: Path | None, important: Any, data: str = "toy", loss: str
     ("important", "ids"),
     [("worst1", 1), ("worst2", 2), ("median", 0), ("worst5", 4), (["worst1", "d", 4], [1, "d", 4]), ("b", "b"), (3, 3)],
 )
-def test_ranks_are_by_mean_recall(baseline: Path, important: Any, ids: Any) -> None:
-    assert resolved(baseline, important) == ids
+def test_ranks_are_by_mean_recall(ranking_sweep: Path, important: Any, ids: Any) -> None:
+    assert resolved(ranking_sweep, important) == ids
 
 
-def test_the_papers_ranking_is_by_test(baseline: Path) -> None:
+def test_the_papers_ranking_is_by_test(ranking_sweep: Path) -> None:
     for seed in RECALLS:
-        path = baseline / f"ce-{seed}" / "result.json"
+        path = ranking_sweep / f"ce-{seed}" / "result.json"
         result = json.loads(path.read_text())
         result["test"]["recall"] = dict(zip(CLASSES, [0.9, 0.8, 0.7, 0.1, 0.6], strict=True))
         path.write_text(json.dumps(result))
-    assert resolved(baseline, "worst1", split="test") == 3
-    assert resolved(baseline, "worst1") == 1
+    assert resolved(ranking_sweep, "worst1", split="test") == 3
+    assert resolved(ranking_sweep, "worst1") == 1
 
 
-def test_without_a_rank_the_baseline_is_not_read() -> None:
+def test_without_a_rank_the_ranking_sweep_is_not_read() -> None:
     assert resolved(Path("nowhere"), "Stop") == "Stop"
     assert resolved(None, None) is None
 
@@ -70,11 +72,11 @@ def test_without_a_rank_the_baseline_is_not_read() -> None:
         ({"important": "worst1", "split": "train"}, "sweep.ranked_on=train: .* val or test"),
     ],
 )
-def test_baseline_that_cannot_rank_is_said(baseline: Path, arguments: dict[str, Any], words: str) -> None:
+def test_sweep_that_cannot_rank_is_an_error(ranking_sweep: Path, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        resolved(baseline, **arguments)
+        resolved(ranking_sweep, **arguments)
 
 
-def test_rank_without_baseline_is_said() -> None:
+def test_rank_without_ranking_sweep_is_an_error() -> None:
     with pytest.raises(UserError, match="ranking_sweep=DIR"):
         resolved(None, "worst1")

@@ -1,4 +1,4 @@
-"""The tables: the paper's layout, full numbers in the CSV, and class names that break nothing."""
+"""The tables: the paper's layout, full numbers in the CSV files, and class names that break nothing."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ NAMES = {"camri": "CAMRI", "ce": "CE"}
 
 
 @pytest.fixture
-def judged(tmp_path: Path) -> list[TaskComparison]:
+def comparisons(tmp_path: Path) -> list[TaskComparison]:
     write_sweep(tmp_path, important=(1,))
     for seed in range(3):
         write_run(tmp_path / f"bad{seed}", "bad_loss", seed, class_free=True, noise=3)  # keeps no accuracy
@@ -27,13 +27,13 @@ def judged(tmp_path: Path) -> list[TaskComparison]:
     return compare_methods(collect([tmp_path]).runs, Protocol())
 
 
-def test_grid_is_the_papers(judged: list[TaskComparison]) -> None:
-    header, rows = tables.grid(judged, NAMES)
+def test_grid_is_the_papers(comparisons: list[TaskComparison]) -> None:
+    header, rows = tables.grid(comparisons, NAMES)
 
     assert header == ["", f"toy: {CLASSES[1]}", f"toy: {CLASSES[2]}"]
     assert [row[0] for row in rows] == ["CAMRI", "CE", "CE + threshold", "bad_loss"]
     assert rows[-1][1:] == ["-", "-"]
-    row = judged[0].baseline
+    row = comparisons[0].baseline
     recall, accuracy = np.mean(list(row.recall.values())), np.mean(list(row.accuracy.values()))
     assert rows[1][1] == f"{recall:.4f} ({accuracy:.4f})".replace("0.", ".")
 
@@ -42,14 +42,14 @@ def test_fractions() -> None:
     assert [tables.fraction(value) for value in (0.79193, 1.0, 0.0)] == [".7919", "1.0000", ".0000"]
 
 
-def test_csv_has_every_number_in_full(judged: list[TaskComparison]) -> None:
-    lines = list(csv.DictReader(io.StringIO(tables.as_csv(judged))))
+def test_csv_has_every_number_in_full(comparisons: list[TaskComparison]) -> None:
+    lines = list(csv.DictReader(io.StringIO(tables.as_csv(comparisons))))
 
     assert [line["method"] for line in lines[:4]] == ["ce", "ce + threshold", "bad_loss", "camri"]
     assert {line["class"] for line in lines} == {CLASSES[1], CLASSES[2]}
-    chosen = next(row for row in judged[0].methods if row.method == "camri")
+    chosen = next(row for row in comparisons[0].methods if row.method == "camri")
     line = lines[3]
-    change = difference(chosen.recall, judged[0].baseline.recall)
+    change = difference(chosen.recall, comparisons[0].baseline.recall)
     expected = {"recall": difference(chosen.recall).mean, "recall_sd": difference(chosen.recall).sd}
     expected |= {"recall_gain": change.mean, "recall_gain_low": change.low, "recall_gain_high": change.high}
     for name, value in expected.items():
@@ -58,12 +58,47 @@ def test_csv_has_every_number_in_full(judged: list[TaskComparison]) -> None:
     assert (lines[2]["n"], lines[2]["recall"]) == ("0", "")
 
 
+def test_runs_csv_has_a_line_per_run(comparisons: list[TaskComparison], tmp_path: Path) -> None:
+    runs = collect([tmp_path]).runs
+    lines = list(csv.DictReader(io.StringIO(tables.runs_csv(runs, comparisons))))
+
+    assert len(lines) == len(runs) == 21
+    by_folder = {line["folder"]: line for line in lines}
+    for run in runs:
+        line = by_folder[str(run.folder)]
+        assert (line["data"], line["model"], line["loss"], line["seed"]) == ("toy", "toy_cnn", run.loss, str(run.seed))
+        assert line["important_class"] == ", ".join(CLASSES[k] for k in run.important)
+        assert float(line["test_accuracy"]) == run.accuracy("test")
+        assert float(line["val_recall_important"]) == pytest.approx(run.recall("val", run.important))
+        assert line["loss.margin"] == str(run.parameters.get("margin", ""))
+        assert float(line["fit_seconds"]) == 2.5
+    labels = {line["configuration"] for line in lines if line["loss"] == "camri"}
+    assert labels == {"margin=0.1", *(f"margin={m}, scale={s}" for m in (0.1, 0.2) for s in (8, 16))}
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_csv_text_is_not_a_formula(tmp_path: Path, name: str) -> None:
+    write_run(tmp_path / "ce", "ce", 0, classes=[name, "b"])
+    runs = collect([tmp_path]).runs
+    comparisons = compare_methods(runs, Protocol())
+    for text, column in (
+        (tables.as_csv(comparisons), "class"),
+        (tables.runs_csv(runs, comparisons), "important_class"),
+    ):
+        (line, *_) = csv.DictReader(io.StringIO(text, newline=""))
+        assert line[column] == f"'{name}".replace("\r", " ")
+
+
+def test_csv_numbers_may_be_negative_and_nan_is_empty() -> None:
+    assert tables.csv_text(["a", "b", "c"], [[-0.5, float("nan"), None]]) == "a,b,c\n-0.5,,\n"
+
+
 def cells(line: str) -> list[str]:
     return re.split(r"(?<!\\)\|", line.strip())[1:-1]
 
 
-def test_markdown_tables_have_equal_rows_and_no_html(judged: list[TaskComparison]) -> None:
-    text = tables.markdown(judged, Protocol(), NAMES)
+def test_markdown_tables_have_equal_rows_and_no_html(comparisons: list[TaskComparison]) -> None:
+    text = tables.markdown(comparisons, Protocol(), NAMES)
 
     assert "<" not in text.replace("&lt;", "")
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
@@ -72,8 +107,8 @@ def test_markdown_tables_have_equal_rows_and_no_html(judged: list[TaskComparison
         assert len({len(cells(line)) for line in block}) == 1
 
 
-def test_latex_escapes_every_letter_and_closes_what_it_opens(judged: list[TaskComparison]) -> None:
-    text = tables.latex(judged, Protocol(), NAMES)
+def test_latex_escapes_every_letter_and_closes_what_it_opens(comparisons: list[TaskComparison]) -> None:
+    text = tables.latex(comparisons, Protocol(), NAMES)
 
     assert r"a\textbar{}b \& c\_d" in text
     assert r"\textless{}img src=x onerror=alert(1)\textgreater{}" in text
@@ -88,7 +123,7 @@ def test_latex_escapes_every_letter_and_closes_what_it_opens(judged: list[TaskCo
     [
         ({}, "best validation recall among those whose validation accuracy is at least that of ce. "),
         ({"tolerance": 0.01}, "at least that of ce minus 0.01. "),
-        ({"name": "paper"}, "chosen on the test split, as in the paper: these numbers are too good"),
+        ({"name": "paper"}, "selected on the test split, as in the paper: these numbers are too optimistic"),
     ],
 )
 def test_caption_says_the_rules(rules: dict[str, Any], words: str) -> None:
