@@ -1,1 +1,1 @@
-"""What scripts/reproduce.py is made of: the plan of a study, what is kept of it, and the page that tells it."""
+"""The parts of scripts/reproduce.py: the plan of a study, the archive of its runs, and the page of results."""
