@@ -1,4 +1,4 @@
-"""``python -m camri_exp.predict``: label new pictures."""
+"""``python -m camri_exp.predict``: label new images."""
 
 import math
 import sys
@@ -12,14 +12,14 @@ from camri_exp.errors import UserError
 
 @command("predict", paths=("checkpoint", "images", "output"))
 def main(cfg: DictConfig) -> None:
-    """Write a row for each picture in ``cfg.images``: class, probabilities and angle."""
+    """Write one row per image in ``cfg.images``: predicted class, probabilities and angle."""
     if cfg.checkpoint is None or cfg.images is None:
         raise UserError("Give checkpoint=PATH and images=FILE_OR_DIR.")
     if not (cfg.bias in (None, "auto") or (isinstance(cfg.bias, int | float) and math.isfinite(cfg.bias))):
         raise UserError(f"bias={cfg.bias}: expected a number, or auto for the one chosen on validation.")
     if cfg.batch_size is not None and not (isinstance(cfg.batch_size, int) and cfg.batch_size > 0):
-        raise UserError(f"batch_size={cfg.batch_size}: expected a number of pictures, at least 1.")
-    from camri_exp.deploy.batch_predict import label
+        raise UserError(f"batch_size={cfg.batch_size}: expected a number of images, at least 1.")
+    from camri_exp.deploy.batch_predict import predict_files
     from camri_exp.evaluation.operating_point import bias_of_checkpoint
     from camri_exp.models.checkpoint import load
     from camri_exp.models.inference import Predictor
@@ -30,20 +30,20 @@ def main(cfg: DictConfig) -> None:
     predictor = Predictor(model, device=cfg.device, precision=config.trainer.precision)
     output = Path(cfg.output) if cfg.output else None
     batch_size = cfg.batch_size or config.data.batch_size
-    tally = label(predictor, model, images, output, bias=bias, batch_size=batch_size)
+    counts = predict_files(predictor, model, images, output, bias=bias, batch_size=batch_size)
     names = ", ".join(model.metadata.important_class_names)
-    lines = [f"{_count(tally.pictures, 'picture')}, {tally.important} of them taken for {names}"]
+    lines = [f"{_plural(counts.images, 'image')}, {counts.important} of them predicted as {names}"]
     if cfg.bias is not None:
         lines.append(f"bias added to the score of {names}: {bias:+.4g}")
-    if tally.unreadable:
-        lines.append(f"{_count(len(tally.unreadable), 'unreadable file')}, named above: no row")
+    if counts.unreadable:
+        lines.append(f"{_plural(len(counts.unreadable), 'unreadable file')} skipped, named above")
     if output is not None:
         lines.append(f"predictions: {output}")
     print("\n".join(lines), file=sys.stderr)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 if __name__ == "__main__":

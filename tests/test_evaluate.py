@@ -1,8 +1,6 @@
-"""The evaluate command: what it needs, what it writes, and what it refuses."""
+"""The evaluate command: its inputs, its files and its errors."""
 
-import io
 import json
-import random
 import shutil
 import subprocess
 import sys
@@ -12,10 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from camri_exp.errors import UserError
-from camri_exp.evaluation.predictions import from_run
-from tests.helpers.evaluations import FIGURES, evaluated, pictures
-from tests.helpers.runs import mixed_pictures, trained
+from tests.helpers.evaluations import FIGURES, evaluated, figures
+from tests.helpers.runs import mixed_images, trained
 
 
 def test_predictions_alone_are_enough(runs, command, tmp_path):
@@ -23,19 +19,19 @@ def test_predictions_alone_are_enough(runs, command, tmp_path):
     bare.mkdir()
     for name in ("result.json", "predictions.npz"):
         shutil.copy(runs["camri"] / name, bare)
-    found, told = evaluated(command, f"run={bare}")
-    assert found["calibration"] is None
-    assert found["angles"]["weights"] is None
-    assert "No calibration" in told
-    assert pictures(tmp_path / "out" / "figures") == (FIGURES | {"angles"}) - {"reliability"}
+    evaluation, printed = evaluated(command, f"run={bare}")
+    assert evaluation["calibration"] is None
+    assert evaluation["angles"]["weights"] is None
+    assert "No calibration" in printed
+    assert figures(tmp_path / "out" / "figures") == (FIGURES | {"angles"}) - {"reliability"}
 
 
-def test_files_stand_beside_the_run_unless_told_otherwise(runs, command, tmp_path):
+def test_files_are_written_to_the_folder_of_the_run_by_default(runs, command, tmp_path):
     run = tmp_path / "copy, a=b"
     shutil.copytree(runs["ce"], run)
     assert command("evaluate", f"checkpoint={run}/checkpoints/best.ckpt").code == 0
     assert (run / "evaluation.json").is_file()
-    assert pictures(run / "figures") == FIGURES | {"missed"}
+    assert figures(run / "figures") == FIGURES | {"missed"}
     first = (run / "evaluation.json").read_bytes()
     assert command("evaluate", f"run={run}", "split=val", "figures=false").code == 0
     assert json.loads((run / "evaluation_val.json").read_text())["split"] == "val"
@@ -43,14 +39,14 @@ def test_files_stand_beside_the_run_unless_told_otherwise(runs, command, tmp_pat
 
 
 def test_training_images_are_evaluated_from_a_checkpoint(runs, command):
-    found, _ = evaluated(
+    evaluation, _ = evaluated(
         command, f"checkpoint={runs['ce']}/checkpoints/best.ckpt", "split=train", "figures=false",
         name="evaluation_train.json",
     )  # fmt: skip
-    assert found["images"] == sum(row["support"] for row in found["per_class"]) > 1000
+    assert evaluation["images"] == sum(row["support"] for row in evaluation["per_class"]) > 1000
 
 
-def test_a_run_made_on_a_gpu_in_half_precision_is_evaluated_without_one(runs, command, tmp_path):
+def test_a_run_trained_on_a_gpu_in_half_precision_is_evaluated_without_one(runs, command, tmp_path):
     run = tmp_path / "gpu"
     shutil.copytree(runs["camri"], run)
     text = (run / "config.yaml").read_text()
@@ -58,8 +54,8 @@ def test_a_run_made_on_a_gpu_in_half_precision_is_evaluated_without_one(runs, co
     assert changed.count("gpu") >= 1
     assert "16-mixed" in changed
     (run / "config.yaml").write_text(changed)
-    found, _ = evaluated(command, f"checkpoint={run}/checkpoints/best.ckpt", "device=cpu")
-    assert found["accuracy"] == json.loads((run / "result.json").read_text())["test"]["accuracy"]
+    evaluation, _ = evaluated(command, f"checkpoint={run}/checkpoints/best.ckpt", "device=cpu")
+    assert evaluation["accuracy"] == json.loads((run / "result.json").read_text())["test"]["accuracy"]
 
 
 class Code:
@@ -79,44 +75,8 @@ def test_a_checkpoint_that_holds_code_is_refused_by_every_command(runs, command,
     assert "code of the checkpoint ran" not in finished.out
 
 
-def damaged(run, into):
-    """Copies of ``run`` with files cut short, empty, mutated, or of something else, by the name that an error gives."""
-    whole, draw = (run / "predictions.npz").read_bytes(), random.Random(0)
-    heads = [i for i in range(len(whole)) if whole[i : i + 2] == b"PK"]
-    contents = [b"", b"hello", whole[: len(whole) // 2], whole[:-30]]
-    for _ in range(100):
-        copy = bytearray(whole)
-        copy[min(draw.choice(heads) + draw.randrange(120), len(copy) - 1)] = draw.randrange(256)
-        contents.append(bytes(copy))
-    objects, single = io.BytesIO(), io.BytesIO()
-    np.savez(objects, test_scores=np.array([print, {}], dtype=object))
-    np.save(single, np.eye(3))
-    contents += [objects.getvalue(), single.getvalue()]
-    shutil.copytree(run, into)
-    for content in contents:
-        (into / "predictions.npz").write_bytes(content)
-        yield "predictions.npz"
-    (into / "predictions.npz").write_bytes(whole)
-    for content in ("", '{"schema": 1,', "[]", '{"schema": 1}'):
-        (into / "result.json").write_text(content)
-        yield "result.json"
-
-
-def test_damaged_files_of_a_run_end_in_a_line(runs, tmp_path):
-    told = []
-    for name in damaged(runs["ce"], tmp_path / "damaged"):
-        try:
-            from_run(tmp_path / "damaged", "val", "test")
-        except UserError as error:
-            told.append((name, str(error)))
-    assert len(told) > 40
-    for name, message in told:
-        assert name in message or "kept no predictions" in message
-        assert len(message.splitlines()) == 1
-
-
 def test_data_of_other_classes_is_refused(command, tmp_path):
-    root = mixed_pictures(tmp_path / "data")
+    root = mixed_images(tmp_path / "data")
     run = trained(tmp_path / "run", "data=folder", f"data.root={root}", "data.image_size=16", "important_class=dark")
     other = tmp_path / "other"
     shutil.copytree(root, other)
@@ -127,30 +87,30 @@ def test_data_of_other_classes_is_refused(command, tmp_path):
     assert "murky" in finished.err
     # The data set itself may have moved.
     root.rename(tmp_path / "moved")
-    found, _ = evaluated(command, f"checkpoint={run}/checkpoints/best.ckpt", f"data.root={tmp_path / 'moved'}")
-    assert found["class_names"] == ["dark", "light, very"]
+    evaluation, _ = evaluated(command, f"checkpoint={run}/checkpoints/best.ckpt", f"data.root={tmp_path / 'moved'}")
+    assert evaluation["class_names"] == ["dark", "light, very"]
     with Image.open(tmp_path / "out" / "figures" / "missed.png") as picture:
         assert picture.size[0] > 400
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ((), "either checkpoint=PATH"),
         (("run=.", "checkpoint=x"), "either checkpoint=PATH"),
         (("run=nowhere",), "no result.json"),
         (("checkpoint=nowhere.ckpt",), "no such file"),
         (("run=RUN", "split=tets"), "expected one of train, val, test"),
-        (("run=RUN", "split=train"), "kept no predictions of split=train"),
+        (("run=RUN", "split=train"), "stored no predictions of split=train"),
         (("run=RUN", "output=RUN/result.json/x"), "Give output=DIR"),
         (("run=RUN", "compare=nowhere"), "no result.json"),
         (("checkpoint=RUN/checkpoints/best.ckpt", "device=tpu9"), "no such device"),
     ],
 )
-def test_wrong_input_is_told_in_a_line(runs, command, arguments, told):
+def test_wrong_input_ends_in_one_or_two_lines(runs, command, arguments, message):
     finished = command("evaluate", *(text.replace("RUN", str(runs["ce"])) for text in arguments))
     assert finished.code == 1
-    assert told in finished.err
+    assert message in finished.err
     assert len(finished.err.splitlines()) <= 2
 
 
@@ -167,8 +127,8 @@ def test_help_starts_without_torch():
     assert "compare=OTHER_RUN" in done.stdout
 
 
-def test_two_dimensional_features_are_drawn_on_circles_side_by_side(command, tmp_path):
-    """``experiment=features_2d`` as its users start it, for an epoch."""
+def test_two_dimensional_features_are_drawn_on_circles(command, tmp_path):
+    """``experiment=features_2d`` as users start it, for one epoch."""
     finished = command(
         "train", "experiment=features_2d", "trainer.max_epochs=1", "trainer.enable_progress_bar=false",
         "trainer.accelerator=cpu", "model.width=0.5", f"hydra.sweep.dir={tmp_path / 'sweep'}",
@@ -179,7 +139,7 @@ def test_two_dimensional_features_are_drawn_on_circles_side_by_side(command, tmp
     with Image.open(tmp_path / "sweep" / "features.png") as picture:
         assert picture.size[0] > picture.size[1]
     runs = sorted(path.parent for path in (tmp_path / "sweep").glob("*/result.json"))
-    found, _ = evaluated(command, f"run={runs[0]}", f"compare={runs[1]}")
-    assert "features" in pictures(tmp_path / "out" / "figures")
-    nearest = found["angles"]["weights"]["nearest_to_important"]["3"]
+    evaluation, _ = evaluated(command, f"run={runs[0]}", f"compare={runs[1]}")
+    assert "features" in figures(tmp_path / "out" / "figures")
+    nearest = evaluation["angles"]["weights"]["nearest_to_important"]["3"]
     assert f"3 to {nearest['class']}: {np.degrees(nearest['angle']):.1f}°" in finished.out

@@ -1,4 +1,4 @@
-"""Predicting from files: the very predictions of the test run, whatever else lies in the folder."""
+"""Predicting from image files: the predictions of the test run, whatever else is in the folder."""
 
 import csv
 import json
@@ -6,23 +6,21 @@ import os
 import shutil
 import subprocess
 import sys
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from camri_exp.deploy import image_files as pictures
 from camri_exp.metrics import threshold
-from tests.helpers.runs import mixed_pictures, trained
+from tests.helpers.runs import mixed_images, trained
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A data set of pictures on disk, and a run on it."""
+    """A data set of image files, and a run on it."""
     top = tmp_path_factory.mktemp("predict")
-    root = mixed_pictures(top / "data")
+    root = mixed_images(top / "data")
     run = trained(
         top / "run", "data=folder", f"data.root={root}", "data.image_size=16", "important_class='light, very'",
         "trainer.max_epochs=2", "model.width=0.5", "data.batch_size=8",
@@ -44,11 +42,11 @@ def predicted(command, run, images, *more):
 def test_the_test_images_from_their_files_give_the_predictions_of_the_test_run(folder, command):
     root, run = folder
     rows, _ = predicted(command, run, root)
-    kept = np.load(run / "predictions.npz")
+    stored = np.load(run / "predictions.npz")
     names = ["dark", "light, very"]
     for split in ("val", "test"):
-        assert len(kept[f"{split}_name"])
-        for name, scores in zip(kept[f"{split}_name"], kept[f"{split}_scores"], strict=True):
+        assert len(stored[f"{split}_name"])
+        for name, scores in zip(stored[f"{split}_name"], stored[f"{split}_scores"], strict=True):
             row = rows[os.path.join(root, name)]
             k = scores.argmax()
             exponents = np.exp(16 * (scores - scores.max()))  # loss=camri has scale 16
@@ -60,39 +58,39 @@ def test_the_test_images_from_their_files_give_the_predictions_of_the_test_run(f
 
 def test_batches_of_any_size_give_the_same_rows(folder, command):
     root, run = folder
-    one, _ = predicted(command, run, root, "batch_size=1")
+    single, _ = predicted(command, run, root, "batch_size=1")
     many, _ = predicted(command, run, root, "batch_size=1000")
-    assert list(one) == list(many)
-    assert [row["prediction"] for row in one.values()] == [row["prediction"] for row in many.values()]
+    assert list(single) == list(many)
+    assert [row["prediction"] for row in single.values()] == [row["prediction"] for row in many.values()]
 
 
 def test_bias_auto_is_the_threshold_chosen_on_validation(folder, command):
     root, run = folder
-    kept = np.load(run / "predictions.npz")
-    own = (kept["val_scores"].argmax(1) == kept["val_target"]).mean()
-    chosen = threshold.keeping(threshold.curve(kept["val_scores"], kept["val_target"], [1]), own)
+    stored = np.load(run / "predictions.npz")
+    accuracy = (stored["val_scores"].argmax(1) == stored["val_target"]).mean()
+    chosen = threshold.keeping(threshold.curve(stored["val_scores"], stored["val_target"], [1]), accuracy)
     rows, finished = predicted(command, run, root, "bias=auto")
     assert f"{chosen.bias:+.4g}" in finished.err
-    expected = threshold.moved(kept["test_scores"], [1], chosen.bias)
-    found = [rows[os.path.join(root, name)]["prediction"] for name in kept["test_name"]]
-    assert found == [("dark", "light, very")[k] for k in expected]
+    expected = threshold.moved(stored["test_scores"], [1], chosen.bias)
+    predictions = [rows[os.path.join(root, name)]["prediction"] for name in stored["test_name"]]
+    assert predictions == [("dark", "light, very")[k] for k in expected]
     everything, _ = predicted(command, run, root, "bias=3")
     assert {row["prediction"] for row in everything.values()} == {"light, very"}
 
 
-def test_bias_auto_needs_the_checkpoint_whose_predictions_were_kept(folder, command):
+def test_bias_auto_needs_the_checkpoint_whose_predictions_were_stored(folder, command):
     _, run = folder
     finished = command("predict", f"checkpoint={run}/checkpoints/last.ckpt", f"images={run}", "bias=auto")
     assert finished.code == 1
     assert "best.ckpt" in finished.err
 
 
-def test_unreadable_files_are_named_and_the_rest_go_on(folder, command, tmp_path):
+def test_unreadable_files_are_named_and_skipped(folder, command, tmp_path):
     root, run = folder
     mess = tmp_path / "mess, a=b"
     shutil.copytree(root / "dark", mess / "deep" / "er")
     (mess / "empty.png").touch()
-    (mess / "notes.txt").write_text("no picture, and not called one")
+    (mess / "notes.txt").write_text("not an image, nor the suffix of one")
     (mess / ".hidden.png").write_text("")
     whole = (root / "dark" / "000.png").read_bytes()
     (mess / "cut.png").write_bytes(whole[: len(whole) // 2])
@@ -103,10 +101,10 @@ def test_unreadable_files_are_named_and_the_rest_go_on(folder, command, tmp_path
     assert finished.err.count("unreadable: ") == 2
     assert "empty.png" in finished.err
     assert "cut.png" in finished.err
-    assert "2 unreadable files" in finished.err
+    assert "2 unreadable files skipped" in finished.err
 
 
-def test_a_single_picture_goes_to_the_screen(folder, command):
+def test_the_row_of_a_single_image_is_printed(folder, command):
     root, run = folder
     finished = command("predict", f"checkpoint={run}/checkpoints/best.ckpt", f"images={root / 'dark' / '000.png'}")
     lines = finished.out.splitlines()
@@ -122,52 +120,41 @@ def test_linear_heads_have_no_angle(command, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ((), "checkpoint=PATH"),
         (("images=nowhere",), "no such file or folder"),
-        (("images=.",), "holds no picture"),
+        (("images=.",), "contains no image"),
         (("images=.", "bias=much"), "a number, or auto"),
         (("images=.", "bias=nan"), "a number, or auto"),
         (("images=.", "batch_size=0"), "at least 1"),
         (("images=.", "device=tpu9"), "no such device"),
     ],
 )
-def test_wrong_input_is_told_in_a_line(folder, command, arguments, told):
+def test_wrong_input_ends_in_one_or_two_lines(folder, command, arguments, message):
     _, run = folder
     given = (f"checkpoint={run}/checkpoints/best.ckpt", *arguments) if arguments else ()
     finished = command("predict", *given)
     assert finished.code == 1
-    assert told in finished.err
+    assert message in finished.err
     assert len(finished.err.splitlines()) <= 2
 
 
-def test_no_half_file_is_left_under_the_name_of_a_whole_one(folder, command, tmp_path):
+def test_no_incomplete_file_is_left(folder, command, tmp_path):
     root, run = folder
     (tmp_path / "broken.png").write_text("no")
     best = f"checkpoint={run}/checkpoints/best.ckpt"
     finished = command("predict", best, "images=broken.png", "output=no/such/o.csv")
     assert finished.code == 1
-    assert "none of the 1 files is a whole picture" in finished.err
+    assert "none of the 1 files can be read as an image" in finished.err
     finished = command("predict", best, f"images={root}", f"output={tmp_path}")
     assert finished.code == 1
     assert "is a folder" in finished.err
-    assert not list(tmp_path.parent.glob("*.part"))
+    assert not list(tmp_path.parent.glob(".part*"))
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".csv"]
     finished = command("predict", best, "images=broken.png", "output=broken.png/o")
     assert finished.code == 1
     assert "cannot be written" in finished.err
-
-
-def test_a_folder_of_many_files_is_walked_in_constant_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "BLOCK", 50)
-    for i in range(3000):
-        (tmp_path / f"{i:05}.png").touch()
-    tracemalloc.start()
-    count = sum(1 for _ in pictures.find(tmp_path, lambda *_: None))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert count == 3000
-    assert peak < 200_000  # the names alone would take 300,000 bytes
 
 
 @pytest.mark.realdata
@@ -178,12 +165,12 @@ def test_gtsrb_test_images_from_their_files(real_data, command, tmp_path):
     )  # fmt: skip
     top = real_data / "gtsrb"
     rows, _ = predicted(command, run, top / "GTSRB" / "Final_Test" / "Images")
-    kept = np.load(run / "predictions.npz")
-    assert len(kept["test_name"]) == len(rows) == 12_630
+    stored = np.load(run / "predictions.npz")
+    assert len(stored["test_name"]) == len(rows) == 12_630
     names = json.loads((run / "result.json").read_text())["class_names"]
-    expected = [names[k] for k in kept["test_scores"].argmax(1)]
-    found = [rows[os.path.join(top, name)]["prediction"] for name in kept["test_name"]]
-    wrong = [i for i, (a, b) in enumerate(zip(expected, found, strict=True)) if a != b]
+    expected = [names[k] for k in stored["test_scores"].argmax(1)]
+    predictions = [rows[os.path.join(top, name)]["prediction"] for name in stored["test_name"]]
+    wrong = [i for i, (a, b) in enumerate(zip(expected, predictions, strict=True)) if a != b]
     assert not wrong
 
 

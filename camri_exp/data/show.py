@@ -1,25 +1,31 @@
-"""``python -m camri_exp.data.show``: a contact sheet of what the model sees in training."""
+"""``python -m camri_exp.data.show``: a contact sheet of the training images as the model sees them."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from camri_exp.cli import command
 from camri_exp.errors import UserError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from camri_exp.data.base import ImageDataModule
+
 
 @command("show", paths=("output", "data.root"))
 def main(cfg: DictConfig) -> None:
-    """Draw ``cfg.images`` training images of each class, each followed by ``cfg.variants`` random changes of it."""
+    """Draw ``cfg.images`` training images of each class, each followed by ``cfg.variants`` augmented variants."""
     import torch
 
     from camri_exp.data.factory import build_datamodule
     from camri_exp.figures.contact_sheet import contact_sheet
+    from camri_exp.files import atomic_path
 
     if cfg.images < 1 or cfg.variants < 0:
         raise UserError(
-            f"images={cfg.images} variants={cfg.variants}; expected at least 1 image and 0 variants a class."
+            f"images={cfg.images} variants={cfg.variants}; expected at least 1 image per class and 0 variants."
         )
     data = build_datamodule(cfg)
     data.prepare_data()
@@ -28,20 +34,23 @@ def main(cfg: DictConfig) -> None:
     rows = [_row(data, label, cfg.images, cfg.variants) for label in range(len(data.class_names))]
     titles = [f"{name} ({n})" for name, n in zip(data.class_names, data.class_counts, strict=True)]
     try:
-        contact_sheet(rows, titles, group=1 + cfg.variants).savefig(cfg.output)
-    except (OSError, ValueError) as error:  # matplotlib's ValueError: a suffix that is no format
-        raise UserError(f"output={cfg.output} cannot be written: {error}") from error
-    print(f"{len(rows)} classes, each image first as it is: {Path(cfg.output).resolve()}")
+        with atomic_path(Path(cfg.output)) as temporary:
+            contact_sheet(rows, titles, group=1 + cfg.variants).savefig(temporary)
+    except (OSError, ValueError) as error:  # ValueError: matplotlib does not know the format of the suffix
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"output={cfg.output} cannot be written: {reason}") from error
+    print(f"{len(rows)} classes, each image first without augmentation: {Path(cfg.output).resolve()}")
 
 
-def _row(data: Any, label: int, images: int, variants: int) -> Any:
-    """Pixels in [0, 1] of a class's images and their augmented variants: (n, C, H, W)."""
+def _row(data: "ImageDataModule", label: int, images: int, variants: int) -> "Tensor":
+    """Random images of a class, each followed by its augmented variants: pixels in [0, 1], (n, C, H, W)."""
     import torch
 
-    own = torch.nonzero(data.splits["train"].target == label).flatten()
-    chosen = data.images("train", own[torch.randperm(len(own))[:images]].tolist())
-    changed = data.augmentation(chosen.repeat_interleave(variants, dim=0)).unflatten(0, (len(chosen), variants))
-    both = torch.cat([chosen.float()[:, None], changed.float()], dim=1)
+    indices = torch.nonzero(data.splits["train"].target == label).flatten()
+    originals = data.images("train", indices[torch.randperm(len(indices))[:images]].tolist())
+    augmented = data.augmentation(originals.repeat_interleave(variants, dim=0))
+    augmented = augmented.unflatten(0, (len(originals), variants))
+    both = torch.cat([originals.float()[:, None], augmented.float()], dim=1)
     return (both.flatten(0, 1) / 255).clamp(0, 1)
 
 

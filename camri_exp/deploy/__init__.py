@@ -1,1 +1,1 @@
-"""A trained classifier at work: pictures in, classes out, here or in another program."""
+"""Image files to labels, and a checkpoint to a model for other programs."""

@@ -1,6 +1,6 @@
-"""A deployed model to a file, and the file to a function of pixels: ``pixels -> (scores, probabilities)``.
+"""Formats of exported models. Each writes a file, and returns a function that runs the file.
 
-A format is one entry of ``FORMATS``: its suffix, and what writes the file, reads it back and returns what runs it.
+``FORMATS`` maps the name of a format to the suffix of its files and its writer.
 """
 
 import json
@@ -18,24 +18,27 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from camri_exp.errors import UserError
+from camri_exp.errors import UserError, first_line
 
 Array = npt.NDArray[Any]
-Runner = Callable[[Array], tuple[Array, Array]]
-EXTRA = "camri_exp.json"  # a program's metadata
+Runner = Callable[[Array], tuple[Array, Array]]  # uint8 pixels (n, C, H, W) to scores and probabilities
+EXTRA_FILE = "camri_exp.json"  # holds the metadata of a torch.export program
 
 
 def to_onnx(model: nn.Module, example: Tensor, metadata: Mapping[str, str], output: Path) -> Runner:
     """Write ONNX with torch's exporter: input ``images``, outputs ``scores`` and ``probabilities``, any batch size.
 
+    ``example`` holds uint8 pixels (n, C, H, W) of at least two images, because the exporter would treat a batch size of
+    1 as a constant.
+
     Raises:
-        UserError: what the format needs is not installed, or the exporter cannot take the model.
+        UserError: a package that the format needs is not installed, or the exporter does not support the model.
     """
     if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
         raise UserError(f"format=onnx needs {missing[0]}: pip install 'camri_exp[export]'")
     import onnxruntime
 
-    with _silent(), _explained("onnx"):
+    with _quiet_exporter(), _export_errors("onnx"):
         program = torch.onnx.export(
             model,
             (example,),
@@ -53,15 +56,17 @@ def to_onnx(model: nn.Module, example: Tensor, metadata: Mapping[str, str], outp
 
 
 def to_program(model: nn.Module, example: Tensor, metadata: Mapping[str, str], output: Path) -> Runner:
-    """Write a ``torch.export`` program; its metadata is the extra file ``camri_exp.json``.
+    """Write a ``torch.export`` program with its metadata as the extra file ``camri_exp.json``.
+
+    ``example`` is as for ``to_onnx``.
 
     Raises:
-        UserError: the exporter cannot take the model.
+        UserError: the exporter does not support the model.
     """
-    with _silent(), _explained("torch"):
+    with _quiet_exporter(), _export_errors("torch"):
         exported = torch.export.export(model, (example,), dynamic_shapes={"images": {0: Dim("batch", min=1)}})
-    extra = {EXTRA: json.dumps({key: json.loads(value) for key, value in metadata.items()}, ensure_ascii=False)}
-    with _silent():
+    extra = {EXTRA_FILE: json.dumps({key: json.loads(value) for key, value in metadata.items()}, ensure_ascii=False)}
+    with _quiet_exporter():
         torch.export.save(exported, output, extra_files=extra)
         program = torch.export.load(output).module()
 
@@ -78,22 +83,21 @@ FORMATS: dict[str, tuple[str, Writer]] = {"onnx": (".onnx", to_onnx), "torch": (
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def _export_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, TypeError, ValueError) as error:  # the exporters' own errors are RuntimeErrors
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         others = ", ".join(other for other in FORMATS if other != name)
         raise UserError(
-            f"torch's exporter cannot write this model with format={name}: {first}\n"
-            f"An old torch ({torch.__version__} here) may not fit what else is installed: update it, or try "
-            f"format={others}"
+            f"torch's exporter cannot write this model with format={name}: {first_line(error)}\n"
+            f"An old torch (here {torch.__version__}) may not be compatible with other installed packages: update it, "
+            f"or try format={others}"
         ) from error
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    """The exporter announces every step, and warns of operators that nobody asked for."""
+def _quiet_exporter() -> Iterator[None]:
+    """Hide the exporter's progress messages, and its warnings about operators that the model does not use."""
     logger, level = logging.getLogger("torch.onnx"), logging.getLogger("torch.onnx").level
     logger.setLevel(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""What an exported model says of itself, so that whoever loads it needs nothing of this package."""
+"""The metadata in an exported model, with which it can be used without this package."""
 
 import json
 
@@ -6,14 +6,17 @@ import camri_exp
 from camri_exp.models.metadata import ModelMetadata
 
 PREPROCESSING = (
-    "uint8 pixels (N, channels, image_size, image_size), RGB or grey: turned as EXIF says, squeezed to the square with "
-    "Pillow's bilinear filter. The model itself takes mean and std (a value a channel, of pixels in [0, 1]) out."
+    "uint8 pixels (N, channels, image_size, image_size), RGB or grey: rotated according to EXIF, then resized to the "
+    "square with Pillow's bilinear filter. The model itself subtracts mean and divides by std (one value per channel, "
+    "of pixels in [0, 1])."
 )
 
 
-def metadata(model: ModelMetadata, bias: float) -> dict[str, str]:
-    """Keys and values as JSON: preprocessing constants, class names, important classes and the bias that moves the
-    threshold for these to where validation wants it (0: the model's own)."""
+def export_metadata(model: ModelMetadata, bias: float) -> dict[str, str]:
+    """The metadata of an exported file; every value is JSON.
+
+    ``bias`` is to be added to the scores of the important classes; 0 leaves the model as it is.
+    """
     keys = ("class_names", "important_class", "channels", "image_size", "mean", "std", "data", "loss", "model")
     values = {key: getattr(model, key) for key in keys}
     values["important_class_names"] = model.important_class_names

@@ -1,4 +1,4 @@
-"""Does the exported file answer as PyTorch does, and how fast?"""
+"""Comparison of an exported file with PyTorch: outputs and speed."""
 
 import time
 from collections.abc import Callable
@@ -9,15 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-MOST = 1e-4
+Model = Callable[[Array], tuple[Array, Array]]  # uint8 pixels (n, C, H, W) to scores and probabilities, both (n, K)
+TOLERANCE = 1e-4  # differences below are rounding
 REPEATS = 20
+SINGLE = 8  # images that are also run alone
 
 
 @dataclass(frozen=True)
-class Check:
-    """``difference`` is the largest of scores and probabilities; relative, for scores beyond 1.
+class Parity:
+    """How an exported file compares with PyTorch on ``images`` images.
 
-    ``milliseconds`` are medians of PyTorch and the file for one picture, then for all ``images`` at once.
+    ``difference`` is the largest difference in scores and probabilities, relative for values above 1.
+    ``same_prediction`` counts images. ``milliseconds`` are medians of PyTorch and of the file, for one image and for
+    all images in one batch.
     """
 
     images: int
@@ -26,28 +30,30 @@ class Check:
     milliseconds: tuple[tuple[float, float], tuple[float, float]]
 
 
-def compare(
-    torch_model: Callable[[Array], tuple[Array, Array]], file: Callable[[Array], tuple[Array, Array]], pixels: Array
-) -> Check:
-    """Both on uint8 pixels (n, C, H, W), as one batch and picture by picture: the batch must not be built in."""
-    wanted, whole = torch_model(pixels), file(pixels)
-    single = [file(one[None]) for one in pixels[:8]]
-    apart = tuple(np.concatenate(parts) for parts in zip(*single, strict=True))
+def compare(torch_model: Model, file: Model, pixels: Array) -> Parity:
+    """Compare both on uint8 pixels (n, C, H, W).
+
+    The file is run on one batch and image by image, because an exporter may have fixed the batch size.
+    """
+    expected, batch = torch_model(pixels), file(pixels)
+    singles = [file(image[None]) for image in pixels[:SINGLE]]
+    alone = tuple(np.concatenate(parts) for parts in zip(*singles, strict=True))
     difference = max(
-        _difference(mine, theirs[: len(mine)])
-        for found in (whole, apart)
-        for mine, theirs in zip(found, wanted, strict=True)
+        _difference(actual, wanted[: len(actual)])
+        for outputs in (batch, alone)
+        for actual, wanted in zip(outputs, expected, strict=True)
     )
-    same = int((whole[0].argmax(1) == wanted[0].argmax(1)).sum())
-    first, every = ((_median(torch_model, some), _median(file, some)) for some in (pixels[:1], pixels))
-    return Check(len(pixels), difference, same, (first, every))
+    same = int((batch[0].argmax(1) == expected[0].argmax(1)).sum())
+    first, every = ((_median(torch_model, part), _median(file, part)) for part in (pixels[:1], pixels))
+    return Parity(len(pixels), difference, same, (first, every))
 
 
-def _difference(mine: Array, theirs: Array) -> float:
-    return float((np.abs(mine - theirs) / np.maximum(np.abs(theirs), 1)).max())
+def _difference(actual: Array, expected: Array) -> float:
+    return float((np.abs(actual - expected) / np.maximum(np.abs(expected), 1)).max())
 
 
-def _median(run: Callable[[Array], Any], pixels: Array) -> float:
+def _median(run: Model, pixels: Array) -> float:
+    """Median milliseconds of a call."""
     seconds = []
     for _ in range(REPEATS):
         begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The operating point: the constant that is added to the scores of the important classes, chosen on validation."""
+"""The operating point: the bias added to the scores of the important classes, chosen on validation."""
 
 from pathlib import Path
 
@@ -9,31 +9,31 @@ from camri_exp.results import RunResult
 
 
 def operating_point(predictions: ModelPredictions) -> threshold.Point | None:
-    """The point of largest recall on the validation split that keeps the model's own accuracy there.
+    """The point of largest recall on the validation split without loss of accuracy there.
 
-    None where there is nothing to move: all classes are important, or the validation split is empty.
+    None where no bias can be chosen: all classes are important, or the validation split is empty.
     """
     val = predictions.splits["val"]
     if len(predictions.important) == len(predictions.class_names) or not len(val):
         return None
-    own = float((val.scores.argmax(1) == val.target).mean())
-    return threshold.keeping(threshold.curve(val.scores, val.target, predictions.important), own)
+    accuracy = float((val.scores.argmax(1) == val.target).mean())
+    return threshold.keeping(threshold.curve(val.scores, val.target, predictions.important), accuracy)
 
 
 def bias_of_checkpoint(checkpoint: Path) -> float:
     """The bias of the operating point of the run that ``checkpoint`` belongs to.
 
-    It comes from the predictions that the run kept, so that neither the data nor a pass over it is needed.
+    It is computed from the predictions that the run stored, so that the data is not needed.
 
     Raises:
-        UserError: the checkpoint is not in a finished run, or the run kept the predictions of another checkpoint.
+        UserError: the checkpoint is not in a finished run, or the run stored the predictions of another checkpoint.
     """
     run = checkpoint.resolve().parent.parent
     result = RunResult.of(run)
     if (run / result.checkpoint).resolve() != checkpoint.resolve():
         raise UserError(
-            f"the predictions kept in {run} are those of {result.checkpoint}, not of {checkpoint.name}. Give that "
-            "checkpoint, or a number: bias=NUMBER"
+            f"the predictions in {run} are those of {result.checkpoint}, not of {checkpoint.name}. "
+            "Give that checkpoint, or a number: bias=NUMBER"
         )
     point = operating_point(from_run(run, "val"))
     return 0.0 if point is None else point.bias

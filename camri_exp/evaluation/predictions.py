@@ -11,6 +11,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from camri_exp.data.base import ImageDataModule
 from camri_exp.data.factory import build_datamodule
 from camri_exp.errors import UserError
 from camri_exp.evaluation.record import Source
@@ -58,17 +59,17 @@ class ModelPredictions:
 
 
 def from_run(run: Path, *splits: str) -> ModelPredictions:
-    """The predictions that a finished run kept in ``predictions.npz``; neither the model nor the data is needed.
+    """The predictions that a finished run stored in ``predictions.npz``; neither the model nor the data is needed.
 
     Raises:
         UserError: not the folder of a finished run, or its predictions lack a split.
     """
     result, path = RunResult.of(run), run / PREDICTIONS
     if not path.is_file():
-        raise UserError(f"run={run} holds no {PREDICTIONS}. Give checkpoint={run / result.checkpoint} instead.")
+        raise UserError(f"run={run} has no {PREDICTIONS}. Give checkpoint={run / result.checkpoint} instead.")
     arrays = read_predictions(path)
     if missing := [split for split in splits if not {f"{split}_scores", f"{split}_target"} <= set(arrays)]:
-        raise UserError(f"run={run} kept no predictions of split={missing[0]}. Give its checkpoint instead.")
+        raise UserError(f"run={run} stored no predictions of split={missing[0]}. Give its checkpoint instead.")
     trained, notes = _checkpoint(run / result.checkpoint)
     probabilities, more = _loss_probabilities(run, result, trained)
     return ModelPredictions(
@@ -124,7 +125,7 @@ def from_checkpoint(path: Path, *splits: str, root: str | None = None, device: s
         UserError: the checkpoint cannot be trusted or does not fit its config, or the data has other classes.
     """
     cfg, model = checkpoints.load(path)
-    data = data_of(cfg, model.metadata, path, root)
+    data = data_of_checkpoint(cfg, model.metadata, path, root)
     predictor = Predictor(model, device=device, precision=cfg.trainer.precision)
     return ModelPredictions(
         data=model.metadata.data,
@@ -146,7 +147,7 @@ def _as_array(weight: Tensor | None) -> Array | None:
     return None if weight is None else weight.detach().float().numpy()
 
 
-def data_of(cfg: DictConfig, metadata: ModelMetadata, path: Path, root: str | None) -> Any:
+def data_of_checkpoint(cfg: DictConfig, metadata: ModelMetadata, path: Path, root: str | None) -> ImageDataModule:
     """The data module of the config of a checkpoint, set up; ``root`` replaces the data folder used in training.
 
     Raises:
@@ -166,7 +167,7 @@ def data_of(cfg: DictConfig, metadata: ModelMetadata, path: Path, root: str | No
     return data
 
 
-def _predict(predictor: Predictor, data: Any, split: str) -> SplitPredictions:
+def _predict(predictor: Predictor, data: ImageDataModule, split: str) -> SplitPredictions:
     scores = [
         predictor(data.images(split, slice(start, start + data.batch_size)))[0]
         for start in range(0, data.length(split), data.batch_size)

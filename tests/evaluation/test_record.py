@@ -9,11 +9,12 @@ from camri_exp.errors import UserError
 from camri_exp.evaluation.record import Evaluation
 from tests.helpers.evaluations import evaluated
 
-KEYS = (
-    "schema split images data loss model seed run important_class important_class_names accuracy recall_important "
-    "precision_important macro_recall recall intervals important_set per_class mistaken_for missed threshold angles "
-    "calibration confusion class_names comparison notes"
-).split()
+KEYS = [
+    "schema", "split", "images", "data", "loss", "model", "seed", "run", "important_class", "important_class_names",
+    "accuracy", "recall_important", "precision_important", "macro_recall", "recall", "intervals", "important_set",
+    "per_class", "mistaken_for", "missed", "threshold", "angles", "calibration", "confusion", "class_names",
+    "comparison", "notes",
+]  # fmt: skip
 NESTED_KEYS = {
     ("intervals",): {"accuracy", "recall_important", "precision_important"},
     ("intervals", "accuracy"): {"value", "low", "high"},

@@ -1,4 +1,4 @@
-"""Finished runs for the tests of what comes after training."""
+"""Finished runs for the tests of commands that need one."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.conftest import QUICK
 
 
 def trained(into: Path, *overrides: object) -> Path:
-    """Train in this process, in ``into``, which is returned."""
+    """Train in this process with ``into`` as the folder of the run, which is returned."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(into.parent)
         patch.setattr(sys, "argv", ["camri_exp.train", *QUICK, f"hydra.run.dir={into}", *map(str, overrides)])
@@ -20,17 +20,17 @@ def trained(into: Path, *overrides: object) -> Path:
     return into
 
 
-def mixed_pictures(root: Path, count: int = 30) -> Path:
-    """A folder a class, of pictures that differ in size, format and mode; one lies on its side and says so (EXIF)."""
+def mixed_images(root: Path, count: int = 30) -> Path:
+    """One folder per class, with images of various sizes, formats and modes; some are rotated by their EXIF tag."""
     random = np.random.default_rng(0)
     for label, name in enumerate(("dark", "light, very")):
         (root / name).mkdir(parents=True)
         for i in range(count):
             height, width = random.integers(9, 40, size=2)
             pixels = random.integers(0, 156, size=(height, width, 3)) + 100 * label
-            picture = Image.fromarray(pixels.astype(np.uint8))
+            image = Image.fromarray(pixels.astype(np.uint8))
             suffix, mode = (("png", "RGB"), ("jpg", "RGB"), ("png", "L"), ("png", "RGBA"), ("bmp", "P"))[i % 5]
-            exif = picture.getexif()
+            exif = image.getexif()
             exif[0x0112] = 6 if i % 5 == 1 else 1  # orientation
-            picture.convert(mode).save(root / name / f"{i:03}.{suffix}", **({"exif": exif} if suffix == "jpg" else {}))
+            image.convert(mode).save(root / name / f"{i:03}.{suffix}", **({"exif": exif} if suffix == "jpg" else {}))
     return root
