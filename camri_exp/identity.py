@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 # Top-level keys that change where a run is logged or how it is started, but not what it computes.
-NOT_HASHED = ("logger", "sweep", "resume", "ranking_sweep", "baseline", "identity", "important_class_names")
+NOT_HASHED = ("logger", "sweep", "resume", "trust", "ranking_sweep", "baseline", "identity", "important_class_names")
 PATHS = ("dirpath", "save_dir", "run_dir")  # keys of callbacks and loggers that hold the run's folder
 NOT_PARAMETERS = ("_target_", "name")
 LONGEST = 140  # file systems take 255 bytes per name; the job's own files and W&B need the rest
@@ -58,8 +58,8 @@ def _with(cfg: DictConfig, **values: Any) -> DictConfig:
 def config_hash(cfg: DictConfig) -> str:
     """Sixteen hexadecimal digits that two configs share exactly when their runs compute the same.
 
-    The folder that holds a machine's data sets (``$CAMRI_DATA``, else ``data``) makes no difference, so that a sweep
-    can be resumed on another machine; a folder given as ``data.root`` does.
+    The folder that holds a machine's data sets (``$CAMRI_DATA``, else ``data``) and that of the cache make no
+    difference, so that a sweep can be resumed on another machine; a folder given as ``data.root`` does.
     """
     return hashlib.sha256(json.dumps(_hashed(cfg), sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -68,7 +68,8 @@ def _hashed(cfg: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(with_run_dir(cfg, ""), resolve=True)
     assert isinstance(plain, dict)
     kept = {str(key): value for key, value in plain.items() if key not in NOT_HASHED}
-    if kept.get("data", {}).get("root") == os.environ.get("CAMRI_DATA", "data"):
+    kept["data"] = {key: value for key, value in kept.get("data", {}).items() if key != "cache_dir"}
+    if kept["data"].get("root") == os.environ.get("CAMRI_DATA", "data"):
         kept["data"] = kept["data"] | {"root": "$CAMRI_DATA"}
     return kept
 

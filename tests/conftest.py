@@ -15,6 +15,7 @@ os.environ["WANDB_SILENT"] = "true"
 os.environ.pop("HYDRA_FULL_ERROR", None)
 
 TESTS = Path(__file__).resolve().parent
+TRUST = "trust=tests.helpers.tiny.TinyDataModule"  # for commands that load the config of a run on the generated data
 QUICK = ("logger=none", "trainer.max_epochs=1", "trainer.enable_progress_bar=false", "trainer.accelerator=cpu")
 
 

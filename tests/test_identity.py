@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from camri_exp.errors import UserError
 from camri_exp.identity import config_hash, identity_of, job_name
-from tests.conftest import QUICK, TESTS, Command
+from tests.conftest import QUICK, TESTS, TRUST, Command
 from tests.helpers.results import result_of
 
 overrides = st.lists(
@@ -123,7 +123,7 @@ def test_a_resumed_run_belongs_to_the_configuration_of_its_first_start(
     with monkeypatch.context() as power:
         power.setattr("camri_exp.training.callbacks.ReseedEachEpoch.on_train_epoch_start", power_cut)
         assert train(*study, "seed=2", into="seed2").code == 1
-    assert command("train", f"resume={tmp_path / 'seed2'}").code == 0
+    assert command("train", TRUST, f"resume={tmp_path / 'seed2'}").code == 0
     results = [result_of(tmp_path / f"seed{seed}") for seed in (0, 1, 2)]
     assert len({result["setting"] for result in results}) == 1
     assert len({result["config_hash"] for result in results}) == 3

@@ -1,6 +1,6 @@
 """Model predictions for the splits of a data set: read from a run's files, or computed from a checkpoint."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from camri_exp.models.factory import build_loss
 from camri_exp.models.inference import Predictor
 from camri_exp.models.metadata import ModelMetadata, facts_for_losses
 from camri_exp.results import PREDICTIONS, RunResult, SplitPredictions, read_predictions
+from camri_exp.stored_config import load_run_config
 
 Array = npt.NDArray[Any]
 SPLITS = ("train", "val", "test")
@@ -58,7 +59,7 @@ class ModelPredictions:
         return Source(self.data, self.loss, self.model, self.seed, self.run, self.checkpoint)
 
 
-def from_run(run: Path, *splits: str) -> ModelPredictions:
+def from_run(run: Path, *splits: str, trusted: Collection[str] = ()) -> ModelPredictions:
     """The predictions that a finished run stored in ``predictions.npz``; neither the model nor the data is needed.
 
     Raises:
@@ -71,7 +72,7 @@ def from_run(run: Path, *splits: str) -> ModelPredictions:
     if missing := [split for split in splits if not {f"{split}_scores", f"{split}_target"} <= set(arrays)]:
         raise UserError(f"run={run} stored no predictions of split={missing[0]}. Give its checkpoint instead.")
     trained, notes = _checkpoint(run / result.checkpoint)
-    probabilities, more = _loss_probabilities(run, result, trained)
+    probabilities, more = _loss_probabilities(run, result, trained, trusted)
     return ModelPredictions(
         data=result.data,
         loss=result.loss,
@@ -99,7 +100,7 @@ def _checkpoint(path: Path) -> tuple[checkpoints.Checkpoint | None, list[str]]:
 
 
 def _loss_probabilities(
-    run: Path, result: RunResult, trained: checkpoints.Checkpoint | None
+    run: Path, result: RunResult, trained: checkpoints.Checkpoint | None, trusted: Collection[str]
 ) -> tuple[Callable[[Array], Array] | None, list[str]]:
     """The function from scores to probabilities of the run's loss, else a note that says why there is none.
 
@@ -110,7 +111,7 @@ def _loss_probabilities(
     facts: dict[str, Any] = {"num_classes": len(result.class_names), "important_class": result.important_class}
     if trained is not None:
         facts = facts_for_losses(trained.metadata)
-    cfg = checkpoints.read_config(run)
+    cfg = load_run_config(run, ("loss",), trusted)
     try:
         loss = build_loss(cfg, facts)
     except UserError as error:
@@ -118,13 +119,19 @@ def _loss_probabilities(
     return lambda scores: loss.probabilities(torch.from_numpy(scores)).numpy(), []
 
 
-def from_checkpoint(path: Path, *splits: str, root: str | None = None, device: str | None = None) -> ModelPredictions:
+def from_checkpoint(
+    path: Path,
+    *splits: str,
+    root: str | None = None,
+    device: str | None = None,
+    trusted: Collection[str] = (),
+) -> ModelPredictions:
     """The predictions of a checkpoint, computed now on the data of its config; ``root`` replaces the data folder.
 
     Raises:
         UserError: the checkpoint cannot be trusted or does not fit its config, or the data has other classes.
     """
-    cfg, model = checkpoints.load(path)
+    cfg, model = checkpoints.load(path, trusted)
     data = data_of_checkpoint(cfg, model.metadata, path, root)
     predictor = Predictor(model, device=device, precision=cfg.trainer.precision)
     return ModelPredictions(

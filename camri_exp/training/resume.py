@@ -8,13 +8,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from camri_exp.errors import UserError
 from camri_exp.identity import NOT_HASHED, with_run_dir
-from camri_exp.models.checkpoint import read_config
 from camri_exp.results import RESULT, RunResult
+from camri_exp.stored_config import CONFIG, GROUPS, load_run_config, named_targets
 
 MISSING = "(absent)"
 LIMITS = ("max_epochs", "max_steps", "max_time")
 # What may change without making it another run: how it is trained further, where it is logged, and where its data is.
-FREE = ("trainer", "logger", "data.root")
+FREE = ("trainer", "logger", "data.root", "data.cache_dir")
 
 
 def resumed_config(cfg: DictConfig, run_dir: Path) -> DictConfig:
@@ -23,11 +23,11 @@ def resumed_config(cfg: DictConfig, run_dir: Path) -> DictConfig:
     Raises:
         UserError: no run there, or a command line that describes another run.
     """
-    if not (run_dir / "config.yaml").is_file():
+    if not (run_dir / CONFIG).is_file():
         raise UserError(f"resume={cfg.resume}: there is no run to resume (no config.yaml). Give the folder of a run.")
-    stored = with_run_dir(read_config(run_dir), str(run_dir))
+    stored = with_run_dir(load_run_config(run_dir, GROUPS, named_targets(cfg)), str(run_dir))
     given = [item.lstrip("+~").partition("=")[0] for item in HydraConfig.get().overrides.task]
-    given = [key for key in given if key != "resume"]
+    given = [key for key in given if key not in ("resume", "trust")]
     composed = OmegaConf.create(OmegaConf.to_container(with_run_dir(cfg, str(run_dir)), resolve=True))
     if not all(_free(key) for key in given):  # the user repeated the command: it must be the same run
         changed = _changes(_flat(stored), _flat(composed))
@@ -37,7 +37,7 @@ def resumed_config(cfg: DictConfig, run_dir: Path) -> DictConfig:
                 f"resume={cfg.resume}: that run has {key}={before}, this command says {now}. "
                 f"Repeat the run's own overrides, or leave them out; only {', '.join(FREE)} may change."
             )
-        given = [key for key in FREE if key != "data.root" or "root" in composed.data]
+        given = [key for key in FREE if not key.startswith("data.") or key.removeprefix("data.") in composed.data]
     for key in given:
         OmegaConf.update(stored, key, OmegaConf.select(composed, key), merge=False, force_add=True)
     stored.resume = cfg.resume
@@ -51,7 +51,7 @@ def finished_result(cfg: DictConfig, run_dir: Path) -> RunResult | None:
     """
     if not (run_dir / RESULT).is_file():
         return None
-    result, before = RunResult.of(run_dir), read_config(run_dir).trainer
+    result, before = RunResult.of(run_dir), load_run_config(run_dir, ()).trainer
     same_limits = all(before.get(key) == cfg.trainer.get(key) for key in LIMITS)
     most = cfg.trainer.max_epochs
     return result if same_limits or (most is not None and result.epochs >= most) else None

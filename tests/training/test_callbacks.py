@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tests.conftest import Command
+from tests.conftest import TRUST, Command
 
 
 def test_metrics_csv_has_a_row_per_epoch(train: Command, tmp_path: Path) -> None:
@@ -51,5 +51,5 @@ def test_paths_in_a_checkpoint_are_not_followed(train: Command, command: Command
             state.update(kth_best_model_path=path, best_k_models={path: torch.tensor(-1.0)})
             state.update(kth_value=torch.tensor(-1.0), best_model_score=torch.tensor(-1.0))
     torch.save(checkpoint, last)
-    assert command("train", f"resume={tmp_path / 'run'}", "trainer.max_epochs=2").code == 0
+    assert command("train", TRUST, f"resume={tmp_path / 'run'}", "trainer.max_epochs=2").code == 0
     assert (victim / "data.txt").read_text() == "valuable"

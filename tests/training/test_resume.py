@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from camri_exp.errors import UserError
-from tests.conftest import Command
+from tests.conftest import TRUST, Command
 from tests.helpers.results import metrics_of, result_of
 
 
@@ -48,7 +48,7 @@ def test_resume_alone_uses_the_stored_config_and_may_train_longer(
 ) -> None:
     assert train("loss=ce", "trainer.max_epochs=1").code == 0
     run = tmp_path / "run"
-    finished = command("train", f"resume={run}")
+    finished = command("train", TRUST, f"resume={run}")
     assert finished.code == 0
     assert "already finished" in finished.out
     longer = train("loss=ce", "trainer.max_epochs=2", f"resume={run}")
@@ -64,9 +64,9 @@ def test_resume_keeps_what_the_command_line_does_not_repeat(
     run = tmp_path / "run"
     with monkeypatch.context() as power:
         power.setattr("camri_exp.training.callbacks.ReseedEachEpoch.on_train_epoch_start", _power_cut)
-        assert command("train", f"resume={run}", "trainer.max_epochs=2").code == 1
+        assert command("train", TRUST, f"resume={run}", "trainer.max_epochs=2").code == 1
     assert not (run / "result.json").exists(), "a resumed run is not finished"
-    longer = command("train", f"resume={run}", "trainer.max_epochs=2")
+    longer = command("train", TRUST, f"resume={run}", "trainer.max_epochs=2")
     assert longer.code == 0, longer.err
     assert result_of(run)["epochs"] == 2
     assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["precision"] == "bf16-mixed"
@@ -86,7 +86,7 @@ def test_resume_finds_the_data_in_its_new_folder(train: Command, tmp_path: Path)
 def test_a_run_that_stopped_early_is_finished(command: Command, train: Command, tmp_path: Path) -> None:
     assert train("callbacks=early_stopping", "callbacks.stop.patience=1", "trainer.max_epochs=40").code == 0
     assert result_of(tmp_path / "run")["epochs"] < 40
-    assert "already finished" in command("train", f"resume={tmp_path / 'run'}").out
+    assert "already finished" in command("train", TRUST, f"resume={tmp_path / 'run'}").out
 
 
 def test_ctrl_c_prints_the_command_that_resumes(
@@ -114,7 +114,7 @@ def test_a_moved_run_remembers_its_best_epoch(command: Command, train: Command, 
     state.update(best_model_score=unbeaten, kth_value=unbeaten, best_k_models={state["best_model_path"]: unbeaten})
     torch.save(checkpoint, last)
     shutil.move(tmp_path / "first", tmp_path / "moved=d,e")
-    longer = command("train", f"resume={tmp_path / 'moved=d,e'}", "trainer.max_epochs=2")
+    longer = command("train", TRUST, f"resume={tmp_path / 'moved=d,e'}", "trainer.max_epochs=2")
     assert longer.code == 0
     assert longer.err == ""
     checkpoints = tmp_path / "moved=d,e" / "checkpoints"
