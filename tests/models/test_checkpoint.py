@@ -11,7 +11,7 @@ import yaml
 
 from camri_exp.errors import UserError
 from camri_exp.models.checkpoint import load, read_checkpoint
-from tests.helpers.runs import mixed_pictures, trained
+from tests.helpers.runs import mixed_images, trained
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(run, tmp_path):
 
 
 def test_data_of_other_classes_is_refused(tmp_path, command):
-    root = mixed_pictures(tmp_path / "data")
+    root = mixed_images(tmp_path / "data")
     folder = trained(
         tmp_path / "run", "data=folder", f"data.root={root}", "data.image_size=16", "important_class=dark",
         "data.batch_size=8", "data.cache_dir=" + str(tmp_path / "cache"),
