@@ -24,8 +24,9 @@ from camri_exp.files import atomic_path
 from camri_exp.losses import Loss
 from camri_exp.models.factory import build_head, build_loss
 
+LOSSES = sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml"))
 COUNTS = [900, 100, 900]  # training images per class, for losses that need them
-# Larger than one would train with, so that their effect is visible. CAMRI's margin and the weight of wce fit the
+# Larger than in training, so that their effect is visible. The margin of CAMRI and the weight of wce are those of the
 # figure on the poster of the authors of CAMRI.
 SHOWN = {
     "camri": ["loss.margin=1.5708"],
@@ -73,7 +74,7 @@ def draw_every_loss(folder: Path) -> None:
     """A figure of each loss, and one of all: those on cosines first, then those on logits."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {}
-    for name in sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml")):
+    for name in LOSSES:
         title, loss, head = configured([f"loss={name}", *SHOWN.get(name, [])])
         _save_small(one_loss(loss, head, title), folder / f"{name}.png")
         drawn[name] = loss, head
