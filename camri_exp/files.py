@@ -112,6 +112,23 @@ def _read_owner(path: Path) -> str:
         return "another process"
 
 
+def refuse_links(folder: Path) -> None:
+    """Refuse to write into a folder of a run that holds links, which could lead anywhere.
+
+    Looked at are the folder's entries and those of its own folders, but not what W&B keeps in ``wandb``.
+
+    Raises:
+        UserError: a link.
+    """
+    folders = [folder, *(folder / name for name in ("checkpoints", "figures"))]
+    for entry in (entry for place in folders if place.is_dir() for entry in sorted(place.iterdir())):
+        if entry.is_symlink():
+            raise UserError(
+                f"{display_path(entry)} is a link: nothing is written into a folder with links. Remove it, or replace "
+                "it by a copy of its target."
+            )
+
+
 def display_path(path: Path) -> Path:
     """``path`` as a command given in the current folder would name it: relative where it lies below."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

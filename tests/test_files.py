@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from camri_exp.errors import UserError
-from camri_exp.files import atomic_path, atomic_write, display_path, locked, write_json
+from camri_exp.files import atomic_path, atomic_write, display_path, locked, refuse_links, write_json
+from tests.conftest import TRUST, Command
 
 
 def test_a_file_changes_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -82,3 +84,32 @@ def test_display_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert display_path(tmp_path / "logs" / "run") == Path("logs/run")
     assert display_path(Path("/elsewhere")) == Path("/elsewhere")
+
+
+def test_links_in_the_folder_of_a_run_are_refused(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "wandb").mkdir()
+    (run / "wandb" / "latest-run").symlink_to(run)  # W&B makes these itself
+    refuse_links(run)
+    (run / "checkpoints" / "last.ckpt").symlink_to(tmp_path / "victim")
+    with pytest.raises(UserError, match=r"last\.ckpt is a link"):
+        refuse_links(run)
+
+
+@pytest.mark.parametrize("name", ["run.log", "checkpoints", "config.yaml", ".claim", "metrics.csv"])
+def test_resume_writes_through_no_link(train: Command, tmp_path: Path, name: str) -> None:
+    assert train().code == 0
+    victim = tmp_path / "victim"
+    path = tmp_path / "run" / name
+    if path.is_dir():
+        shutil.move(path, victim)
+    else:
+        path.unlink(missing_ok=True)
+        victim.write_text("valuable")
+    path.symlink_to(victim)
+    before = sorted(victim.iterdir()) if victim.is_dir() else victim.read_text()
+    finished = train(TRUST, f"resume={tmp_path / 'run'}", "trainer.max_epochs=2")
+    assert finished.code == 1
+    assert f"{name} is a link: nothing is written" in finished.err
+    assert (sorted(victim.iterdir()) if victim.is_dir() else victim.read_text()) == before

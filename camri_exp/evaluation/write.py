@@ -8,7 +8,7 @@ import numpy as np
 from camri_exp.errors import UserError
 from camri_exp.evaluation.predictions import ModelPredictions
 from camri_exp.evaluation.record import Evaluation
-from camri_exp.files import atomic_path
+from camri_exp.files import atomic_path, refuse_links
 from camri_exp.metrics import threshold
 
 
@@ -49,6 +49,7 @@ def write_evaluation(
     numbers, curve = folder / f"{name}.json", folder / f"{name}_threshold.csv"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(folder)
         evaluation.write(numbers)
         if evaluation.threshold is not None:
             write_curve(model, split, curve)

@@ -24,7 +24,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from camri_exp import identity
 from camri_exp.data.factory import build_datamodule, important_class_ids
 from camri_exp.errors import UserError
-from camri_exp.files import display_path
+from camri_exp.files import atomic_write, display_path
 from camri_exp.metrics.angles import own_class_angles
 from camri_exp.metrics.confusion import confusion_matrix, summarize
 from camri_exp.models.checkpoint import load_state, read_checkpoint
@@ -40,6 +40,7 @@ from camri_exp.results import (
     write_predictions,
 )
 from camri_exp.signals import exit_code
+from camri_exp.stored_config import CONFIG
 from camri_exp.tracking.base import ResultLogger, RunDescription
 from camri_exp.training.callbacks import CollectPredictions, EpochProgressBar, RebaseCheckpointPaths, ReseedEachEpoch
 from camri_exp.training.checks import check_config, check_trainer
@@ -117,7 +118,9 @@ def _write_config(cfg: DictConfig, own: identity.Identity, run_dir: Path) -> Non
     if cfg.resume is not None:  # until its new end the run is not finished
         (run_dir / RESULT).unlink(missing_ok=True)
     OmegaConf.update(cfg, "identity", asdict(own), force_add=True)
-    rank_zero_only(OmegaConf.save)(cfg, run_dir / "config.yaml", resolve=True)
+    if rank_zero_only.rank == 0:
+        with atomic_write(run_dir / CONFIG) as file:
+            file.write(OmegaConf.to_yaml(cfg, resolve=True))
 
 
 @contextmanager
