@@ -3,28 +3,41 @@
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor, nn
 
 from camri_exp import losses
+from camri_exp.cli import CONFIGS
 from camri_exp.models.heads import CosineHead, LinearHead
 
 HEADS: dict[str, Any] = {head.score_type: head for head in (CosineHead, LinearHead)}
 
-# Every exported loss, with settings for K classes of which 1 is important, and 2 too where K > 2.
-SETTINGS: dict[str, dict[str, Any]] = {
+# Settings that differ from those of configs/loss: no special case of another loss, and defined for few classes.
+CHANGED: dict[str, dict[str, Any]] = {
     "CrossEntropyLoss": {"label_smoothing": 0.1},
-    "WeightedCrossEntropyLoss": {"weight": 4.0},
     "ClassBalancedLoss": {"beta": 0.999},
-    "LogitAdjustedLoss": {"tau": 1.0},
-    "RealWorldWeightedCrossEntropyLoss": {"false_negative": 4.0, "false_positive": 0.5},
+    "RealWorldWeightedCrossEntropyLoss": {"false_positive": 0.5},
     "FocalLoss": {"gamma": 0.5},
-    "OutlyingLabelMSELoss": {"ranks": 2.0, "alpha": 3.0},
-    "L2SoftmaxLoss": {"scale": 16.0},
-    "CosFaceLoss": {"margin": 0.35, "scale": 16.0},
-    "LDAMLoss": {"max_margin": 0.5, "scale": 16.0},
-    "ArcFaceLoss": {"margin": 0.4, "scale": 16.0},
-    "CAMRILoss": {"margin": 0.4, "scale": 16.0},
+    "OutlyingLabelMSELoss": {"alpha": 3.0},
+    "LDAMLoss": {"scale": 16.0},
+    "ArcFaceLoss": {"margin": 0.4},
+    "CAMRILoss": {"margin": 0.4},
 }
+
+
+def configured() -> dict[str, dict[str, Any]]:
+    """The settings of every loss of ``configs/loss``, by the name of its class, so that new losses are tested too."""
+    settings = {}
+    for path in sorted((CONFIGS / "loss").glob("*.yaml")):
+        content = yaml.safe_load(path.read_text())
+        name = content["_target_"].rpartition(".")[2]
+        kept = {key: value for key, value in content.items() if key not in ("defaults", "name", "_target_")}
+        settings[name] = kept | CHANGED.get(name, {})
+    return settings
+
+
+# K classes, of which 1 is important, and 2 too where K > 2.
+SETTINGS = configured()
 
 
 def build(name: str, num_classes: int = 5, **changed: Any) -> losses.Loss:

@@ -121,8 +121,8 @@ def test_the_gradient_stays_bounded_towards_theta_0(dtype: torch.dtype) -> None:
     for theta in (1e-1, 1e-2, 1e-3):
         z = torch.tensor([[math.cos(theta), math.sin(theta)]], dtype=dtype, requires_grad=True)
         cosine = head(z)[:, 0]
-        own = cosine + margin_shift(cosine, torch.tensor([0.5], dtype=dtype))
-        (gradient,) = torch.autograd.grad(own.sum(), z)
+        score = cosine + margin_shift(cosine, torch.tensor([0.5], dtype=dtype))
+        (gradient,) = torch.autograd.grad(score.sum(), z)
         # A cosine near 1 is known to eps, and so the angle to eps / theta.
         rounding = 10 * torch.finfo(dtype).eps / theta**2
         assert gradient.norm().item() == pytest.approx(math.sin(theta + 0.5), rel=rounding)
