@@ -38,7 +38,7 @@ class Classifier(PlainHookName, pl.LightningModule):
         scheduler: makes the learning-rate schedule of (optimizer, total steps); it is stepped after every step.
         freeze_epochs: number of first epochs that train the head alone.
         channels_last: memory format of images and weights.
-        log_every_n_steps: steps between two looks at the training loss, each of which waits for the device.
+        log_every_n_steps: steps between two reads of the training losses, each of which waits for the device.
     """
 
     mean: Tensor
@@ -82,8 +82,8 @@ class Classifier(PlainHookName, pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         frozen = self.current_epoch < self.freeze_epochs
         self.backbone.requires_grad_(not frozen)
-        if frozen:
-            self.backbone.eval()  # its batch norms keep their statistics too
+        # Frozen batch norms keep their statistics too. Lightning calls train() once, at the start of the training.
+        self.backbone.train(not frozen)
         self.meter.start_epoch()
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
@@ -95,7 +95,7 @@ class Classifier(PlainHookName, pl.LightningModule):
         return loss
 
     def _log_training(self, batch_idx: int) -> None:
-        """Look at the losses since the last call: one wait for the device instead of one per step."""
+        """Read the losses since the last call: one wait for the device instead of one per step."""
         losses, speed = self.meter.take()
         for step, loss in enumerate(losses, start=batch_idx + 1 - len(losses)):
             if not math.isfinite(loss):
@@ -123,7 +123,7 @@ class Classifier(PlainHookName, pl.LightningModule):
 
     def _evaluate(self, batch: EvaluationBatch) -> Tensor:
         images, target, _ = batch
-        if not len(target):  # a process whose share is one batch shorter than that of the others
+        if not len(target):  # under DDP, a process may have one batch less than the others
             return self.mean.new_empty(0, len(self.class_names))
         scores = self(images)
         self.confusion.update(scores.argmax(1), target)
@@ -138,7 +138,7 @@ class Classifier(PlainHookName, pl.LightningModule):
         self._log_evaluation("test")
 
     def _log_evaluation(self, split: str) -> None:
-        # The validation of the chosen checkpoint after training is not another point on the curves.
+        # The validation of the chosen checkpoint after training is not a point of the curves.
         curve = bool(self.loggers) and self.trainer.state.fn in (TrainerFn.FITTING, TrainerFn.TESTING)
         metrics = summarize(self.confusion.compute().cpu().numpy(), self.important_class, self.class_names)
         self.confusion.reset()
@@ -160,8 +160,8 @@ class Classifier(PlainHookName, pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        # A finished run that is resumed for more epochs has used up a schedule of fixed length: the rate stays. One
-        # more step is an error in OneCycleLR, and the way up again in CosineAnnealingLR.
+        # In a finished run that is resumed for more epochs, a schedule of fixed length has ended: the rate is kept. One
+        # more step would be an error in OneCycleLR, and would increase the rate again in CosineAnnealingLR.
         if scheduler.last_epoch < getattr(scheduler, "total_steps", getattr(scheduler, "T_max", math.inf)):
             scheduler.step()
 

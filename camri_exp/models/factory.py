@@ -76,5 +76,5 @@ def _check_pair(head: nn.Module, loss: nn.Module, cfg: DictConfig) -> None:
     if given != expected:
         raise UserError(
             f"loss={cfg.loss.name} works on {expected} scores, but {type(head).__name__} gives {given} scores. "
-            "Omit the head: every loss selects its own."
+            "Omit the head: every loss selects the one that it needs."
         )

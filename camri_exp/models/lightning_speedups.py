@@ -47,7 +47,7 @@ class NoProfiler(PassThroughProfiler):
 
 
 def drop_empty_hooks(callbacks: Iterable[Callback]) -> None:
-    """Skip the step hooks that our own ``callbacks`` do not override.
+    """Skip the step hooks that the ``callbacks`` of this project and of Lightning do not override.
 
     Lightning skips a hook that is None, and calls an empty one at every step. Users' callbacks are left alone: one that
     is wrapped or patched later would lose its hook.
@@ -59,7 +59,7 @@ def drop_empty_hooks(callbacks: Iterable[Callback]) -> None:
 
 
 def look_for_gpus_once() -> None:
-    """Without a GPU, let torch check for one by its own means.
+    """On a machine without a GPU, let torch check for GPUs without NVIDIA's library.
 
     torch.optim.Adam checks at every step, and Lightning sets the variable that makes each check open NVIDIA's library.
     """
