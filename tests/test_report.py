@@ -103,6 +103,20 @@ def test_damaged_predictions_are_one_line(command: Command, tmp_path: Path) -> N
     assert len(finished.err.splitlines()) == 1
 
 
+def test_figures_are_not_written_through_a_link(command: Command, tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path / "sweep", range(2))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "1_mine.png").touch()
+    (sweep / "report").mkdir()
+    (sweep / "report" / "figures").symlink_to(tmp_path / "elsewhere")
+
+    finished = command("report", f"sweep={sweep}")
+
+    assert finished.code == 1
+    assert "is a link" in finished.err
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["1_mine.png"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

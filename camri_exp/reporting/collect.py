@@ -26,8 +26,9 @@ from camri_exp.results import (
     read_predictions,
 )
 
-RUN_FILES = {RESULT, FAILURE, JOB, "config.yaml"}
-CLAIM = ".claim"  # the lock that a job of a sweep holds while it runs
+CONFIG = "config.yaml"
+RUN_FILES = {RESULT, FAILURE, JOB, CONFIG}
+CLAIM = ".claim"  # the lock that a run holds (camri_exp.files.claimed)
 # Overrides that other fields of a run contain, or that do not change what it computes.
 NOT_IN_LABELS = (
     "seed=",
@@ -173,15 +174,17 @@ def _failure(folder: Path) -> str:
 def _state(folder: Path) -> str:
     """The state of a run with neither result nor failure.
 
-    A killed job leaves ``running`` in its record. Its lock ends with the process, so that a job runs exactly when the
-    lock cannot be acquired. The lock is tried only for such jobs, because a sweep that starts a job at that very moment
-    would skip it.
+    A killed job leaves ``running`` in its record. Its lock ends with the process, so that a run is going on exactly
+    when the lock cannot be acquired. The lock is not tried for other jobs, because a sweep that starts a job at that
+    moment would skip it. A run outside of sweeps has no record.
     """
-    if not (folder / JOB).is_file():
+    if not any((folder / name).is_file() for name in (JOB, CONFIG)):
         return "not started"
+    claim = folder / CLAIM
     try:
-        if JobRecord.read(folder / JOB).state == "running" and (folder / CLAIM).is_file():
-            with locked(folder / CLAIM, "", wait=False) as acquired:
+        state = JobRecord.read(folder / JOB).state if (folder / JOB).is_file() else "running"
+        if state == "running" and claim.is_file() and not claim.is_symlink():  # a link could lead to any file
+            with locked(claim, "", wait=False) as acquired:
                 return "interrupted" if acquired else "running"
     except UserError:  # a damaged record, or a folder that is read-only
         pass

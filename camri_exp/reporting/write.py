@@ -7,7 +7,7 @@ from pathlib import Path
 from camri_exp.errors import UserError
 from camri_exp.figures import style
 from camri_exp.figures.chart import Chart, HeatMapChart, draw
-from camri_exp.files import atomic_write
+from camri_exp.files import atomic_write, refuse_links
 from camri_exp.reporting import html_report, tables
 from camri_exp.reporting.charts import charts
 from camri_exp.reporting.collect import Collection, collect
@@ -28,7 +28,7 @@ def write(
     ``figures/*.png``. ``names`` are the display names of losses, in the order of the rows.
 
     Raises:
-        UserError: no runs to compare, or ``output`` cannot be written.
+        UserError: no runs to compare, ``output`` contains links, or it cannot be written.
     """
     collection = collect(sweeps)
     comparisons = compare_methods(collection.runs, protocol)
@@ -49,6 +49,7 @@ def write(
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
+        refuse_links(output)
         for name, text in files.items():
             with atomic_write(output / name, newline="") as file:
                 file.write(text)

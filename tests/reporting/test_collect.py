@@ -1,6 +1,7 @@
 """Collecting runs: each run once, missing and damaged ones named."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,28 @@ def test_a_job_is_running_while_its_lock_is_held(tmp_path: Path) -> None:
         JobRecord(state=state).write(make_folder(tmp_path / name) / "job.json")
         (tmp_path / name / ".claim").touch()
     (make_folder(tmp_path / "odd") / "job.json").write_text("{")
+    for name in ("single", "single killed"):  # not jobs of a sweep
+        (make_folder(tmp_path / name) / "config.yaml").touch()
+        (tmp_path / name / ".claim").touch()
 
-    with locked(tmp_path / "running" / ".claim", ""), locked(tmp_path / "stopped" / ".claim", ""):
+    with ExitStack() as locks:
+        for name in ("running", "stopped", "single"):
+            locks.enter_context(locked(tmp_path / name / ".claim", ""))
         states = {run.folder.name: run.state for run in collect([tmp_path]).unfinished}
 
     expected = {"killed": "interrupted", "odd": "interrupted", "running": "running", "stopped": "interrupted"}
+    expected |= {"single": "running", "single killed": "interrupted"}
     assert states == expected
+
+
+def test_lock_that_is_a_link_is_not_opened(tmp_path: Path) -> None:
+    write_run(tmp_path / "fine", "ce", 0)
+    JobRecord(state="running").write(make_folder(tmp_path / "killed") / "job.json")
+    (tmp_path / "precious").write_text("content")
+    (tmp_path / "killed" / ".claim").symlink_to(tmp_path / "precious")
+
+    assert [run.state for run in collect([tmp_path]).unfinished] == ["interrupted"]
+    assert (tmp_path / "precious").read_text() == "content"
 
 
 @pytest.mark.parametrize("content", ["{", "null", '{"a": 1}', "[1]", '["/etc"]', '["../other"]', "\x00", "[" * 10**5])
