@@ -25,6 +25,7 @@ REQUIRED = {"data", "model", "head", "loss", "trainer"}
 MOVED_TARGETS = {
     "camri_exp.heads.": "camri_exp.models.heads.",
     "camri_exp.callbacks.": "camri_exp.training.callbacks.",
+    "torch.optim.lr_scheduler.OneCycleLR": "camri_exp.training.schedules.one_cycle",
 }
 
 

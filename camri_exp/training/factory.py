@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
+from camri_exp.errors import UserError, first_line
 from camri_exp.instantiate import instantiate, partial_of
 from camri_exp.models import lightning_speedups
 from camri_exp.training.checkpoint_io import AtomicCheckpointIO
@@ -41,8 +42,19 @@ def build_callbacks(cfg: DictConfig) -> list[Callback]:
 
 
 def build_loggers(cfg: DictConfig) -> list[Logger]:
-    """The loggers of the ``logger`` group."""
-    return [instantiate(node, f"logger.{name}") for name, node in (cfg.get("logger") or {}).items() if node]
+    """The loggers of the ``logger`` group.
+
+    Raises:
+        UserError: a logger needs a package that is not installed.
+    """
+    loggers = []
+    for name, node in (cfg.get("logger") or {}).items():
+        try:
+            loggers += [instantiate(node, f"logger.{name}")] if node else []
+        except ModuleNotFoundError as error:
+            needed = f"logger={name} needs a package that is not installed ({first_line(error)})"
+            raise UserError(f"{needed}. Run: pip install 'camri_exp[{name}]'") from error
+    return loggers
 
 
 def build_trainer(

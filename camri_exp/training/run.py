@@ -164,6 +164,13 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: Any, run
         trainer.fit(model, datamodule=data, ckpt_path=str(last) if resumed else None, weights_only=True)
     except MisconfigurationException as error:  # such as callbacks.best.monitor with a typo
         raise UserError(" ".join(str(error).split())) from error
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UserError(
+            "a training batch of one image is too small for the batch norms of this model. Give a larger "
+            "data.batch_size, or more training images."
+        ) from error
     return time.perf_counter() - begin
 
 

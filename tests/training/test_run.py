@@ -1,5 +1,6 @@
 """One run: what it leaves on disk, that it is reproducible, and that every experiment runs."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,36 @@ def test_frozen_epochs_train_the_head_only(train: Command, tmp_path: Path) -> No
 
     assert differing("one", "two") == {"head"}, "batch norm's statistics stay as well"
     assert differing("one", "thawed") == {"backbone", "head"}
+
+
+def test_batch_norms_learn_again_after_the_frozen_epochs(train: Command, tmp_path: Path) -> None:
+    """Lightning sets the training mode once: a backbone in evaluation mode would stay in it to the end."""
+    counts = []
+    for epochs in (1, 3):
+        overrides = ("model.freeze_epochs=1", f"trainer.max_epochs={epochs}", "data.batch_size=64")
+        assert train(*overrides, into=str(epochs)).code == 0
+        state = torch.load(tmp_path / str(epochs) / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        counts.append({int(value) for key, value in state.items() if key.endswith("num_batches_tracked")})
+    assert counts == [{0}, {4}]  # two batches in each of two epochs
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 8])
+def test_runs_of_few_steps_learn(train: Command, tmp_path: Path, steps: int) -> None:
+    """Of the default schedule: torch's divides by zero at four steps, and trains one step at a rate of 1e-8."""
+    finished = train(f"trainer.max_epochs={steps}", "trainer.limit_train_batches=1")
+    assert finished.code == 0, finished.err
+    with open(tmp_path / "run" / "metrics.csv", newline="") as file:
+        rates = [float(row["train/lr"]) for row in csv.DictReader(file)]
+    assert len(rates) == steps
+    assert max(rates) >= 1e-3
+    assert all(np.isfinite(rates))
+
+
+def test_a_batch_of_one_image_ends_in_one_line(train: Command) -> None:
+    finished = train("data.batch_size=1", "model.name=resnet18", "data.image_size=16")
+    assert finished.code == 1
+    assert "a training batch of one image is too small for the batch norms" in finished.err
+    assert len(finished.err.strip().splitlines()) == 1
 
 
 def test_a_loss_that_becomes_nan_stops_the_run_and_says_where(train: Command) -> None:
