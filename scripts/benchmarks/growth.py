@@ -10,13 +10,13 @@ index, until the images no longer fit the caches. The ratio is the growth of the
 largest size, divided by the growth of the size: 1 means proportional, less than 1 means slower than proportional.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks._harness import Measurement, in_turn, seconds
 from camri_exp.data.base import ImageDataModule
@@ -63,7 +63,7 @@ def step(batch: int, features: int, classes: int, important: int, images: int) -
     head = CosineHead(features, classes)
     loss = CAMRILoss(num_classes=classes, important_class=list(range(important)), margin=0.2, scale=16)
     optimizer = torch.optim.Adam([*backbone.parameters(), *head.parameters()], fused=True)
-    batches = iter(())
+    batches: Iterator[tuple[Tensor, ...]] = iter(())
 
     def run() -> None:
         nonlocal batches

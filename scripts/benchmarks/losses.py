@@ -66,6 +66,6 @@ class AcosOfAll(nn.Module):
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         angles = scores.clamp(-1 + 1e-7, 1 - 1e-7).acos()
-        own = F.one_hot(target, scores.shape[1])
+        of_target = F.one_hot(target, scores.shape[1])
         important = torch.arange(scores.shape[1], device=scores.device) == 0
-        return F.cross_entropy(SCALE * (angles + MARGIN * important * own).cos(), target)
+        return F.cross_entropy(SCALE * (angles + MARGIN * important * of_target).cos(), target)

@@ -154,7 +154,7 @@ def _write_moved(run: Run, path: Path, classes: Sequence[int]) -> None:
 
 
 def _write_predictions(run: Run, path: Path, important: Sequence[int]) -> None:
-    arrays = {}
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
     for split in ("val", "test"):
         predictions = run.predictions(f"{split}_scores", f"{split}_target")
         if predictions is None:

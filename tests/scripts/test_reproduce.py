@@ -143,9 +143,9 @@ def test_the_page_says_which_runs_ranked_the_classes(kept: Path, tmp_path: Path)
 
 def test_the_page_shows_mean_and_variance_of_the_angles(kept: Path, archived: Path) -> None:
     results = results_of(archived, "camri+0.2+16+*+0")
-    own = [np.mean([result["angles"][key][0] for result in results]) for key in ("mean", "variance")]
+    important = [np.mean([result["angles"][key][0] for result in results]) for key in ("mean", "variance")]
     others = [np.mean([result["angles"][key][1:] for result in results]) for key in ("mean", "variance")]
-    cells = [f"{value:.4f}" for pair in zip(own, others, strict=True) for value in pair]
+    cells = [f"{value:.4f}" for pair in zip(important, others, strict=True) for value in pair]
     assert f"| CAMRI | margin=0.2, scale=16 | {' | '.join(cells)} |" in page.text(kept.parent)
 
 
