@@ -1,4 +1,4 @@
-"""The contact sheet: what the pipeline hands to the model, a strip a class."""
+"""The contact sheet: the training images as the model sees them, one strip per class."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from tests.conftest import Command
 from tests.helpers import image_files
 
 
-def test_a_sheet_of_ones_own_pictures(command: Command, tmp_path: Path) -> None:
+def test_a_sheet_of_a_folder_of_images(command: Command, tmp_path: Path) -> None:
     root = image_files.split_folders(tmp_path / "a, b=c")
     done = command("data.show", "data=folder", f"data.root={root}", "data.image_size=12", "output=my sheet, 1.png")
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"2 classes, each image first as it is: {tmp_path / 'my sheet, 1.png'}\n"
+    assert done.out == f"2 classes, each image first without augmentation: {tmp_path / 'my sheet, 1.png'}\n"
     with Image.open(tmp_path / "my sheet, 1.png") as sheet:
         assert len(np.unique(np.asarray(sheet.convert("RGB")).reshape(-1, 3), axis=0)) > 500
     assert {path.name for path in tmp_path.iterdir()} == {"a, b=c", "my sheet, 1.png"}
 
 
-def test_a_strip_holds_images_as_they_are_and_then_changed() -> None:
+def test_each_image_is_followed_by_its_augmented_variants() -> None:
     from camri_exp.data.digits import DigitsDataModule
 
     data = DigitsDataModule(image_size=8, augmentation={"brightness": 0.5})
@@ -39,7 +39,7 @@ def test_a_strip_holds_images_as_they_are_and_then_changed() -> None:
         assert len(set(ratio.tolist())) == 3
 
 
-def test_images_that_belong_together_stand_together() -> None:
+def test_wider_gaps_separate_the_groups_of_images() -> None:
     black = torch.zeros(4, 1, 4, 4)
     (axes,) = contact_sheet([black], ["zero"], group=2).axes
     (strip,) = axes.images
@@ -57,7 +57,7 @@ def test_images_that_belong_together_stand_together() -> None:
         (["data=folder", "data.root=nowhere"], "data.root=nowhere: there is no such folder or CSV file."),
     ],
 )
-def test_what_cannot_be_drawn(command: Command, tmp_path: Path, overrides: list[str], message: str) -> None:
+def test_errors(command: Command, tmp_path: Path, overrides: list[str], message: str) -> None:
     done = command("data.show", *overrides)
     assert done.code == 1
     assert message in done.err

@@ -1,11 +1,10 @@
-"""Features of two dimensions, and the angles between class weights, on the circle."""
+"""Features of two dimensions and the angles between class weights, on the unit circle."""
 
 import numpy as np
 import pytest
 from matplotlib.patches import Arc
 
 from camri_exp.figures.feature_circle import Circle, features_on_circles
-from camri_exp.metrics import angles
 
 
 def circle(degrees, important=(1,)):
@@ -17,7 +16,7 @@ def circle(degrees, important=(1,)):
     return Circle("camri", features, target, weight, ["a", "b", "c", "d"], important)
 
 
-def test_the_circle_tells_the_angle_to_the_nearest_weight():
+def test_the_title_gives_the_angle_to_the_nearest_weight():
     figure = features_on_circles([circle([350, 40, 120, 200]), circle([0, 90, 180, 270])])
     first, second = figure.axes
     assert first.get_title() == "camri\nb to a: 50.0°"
@@ -28,22 +27,11 @@ def test_the_circle_tells_the_angle_to_the_nearest_weight():
 
 
 def test_every_weight_is_a_spoke_of_length_one_and_features_lie_near_the_circle():
-    one = circle([350, 40, 120, 200])
-    axes = features_on_circles([one]).axes[0]
+    model = circle([350, 40, 120, 200])
+    axes = features_on_circles([model]).axes[0]
     spokes = [line.get_xydata() for line in axes.lines if len(line.get_xydata()) == 2]
-    unit = one.weight / np.linalg.norm(one.weight, axis=1, keepdims=True)
+    unit = model.weight / np.linalg.norm(model.weight, axis=1, keepdims=True)
     np.testing.assert_allclose([spoke[1] for spoke in spokes], unit)
     points = [line.get_xydata() for line in axes.lines if len(line.get_xydata()) > 2]
     assert sum(map(len, points)) == 400
     assert np.abs(np.linalg.norm(np.concatenate(points), axis=1) - 1).max() < 0.15
-
-
-def test_features_come_back_from_their_cosines():
-    one = circle([350, 40, 120, 200])
-    unit = one.weight / np.linalg.norm(one.weight, axis=1, keepdims=True)
-    np.testing.assert_allclose(angles.features_of(one.features @ unit.T, one.weight), one.features, atol=1e-12)
-    random = np.random.default_rng(0)
-    weight, features = random.normal(size=(7, 3)), random.normal(size=(20, 3))
-    features /= np.linalg.norm(features, axis=1, keepdims=True)
-    unit = weight / np.linalg.norm(weight, axis=1, keepdims=True)
-    np.testing.assert_allclose(angles.features_of(features @ unit.T, weight), features, atol=1e-12)

@@ -1,23 +1,20 @@
-"""The landscapes over a 2-D feature are those of the formulas, and the pictures of all losses are written."""
+"""Losses as functions of a two-dimensional feature, against their formulas."""
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
-from camri_exp.cli import CONFIGS
-from camri_exp.figures import loss_landscape as contours
+from camri_exp.figures import loss_landscape
+from camri_exp.losses import CAMRILoss
+from camri_exp.models.heads import CosineHead
 
 POINTS = 9
 LINE = np.linspace(-4, 4, POINTS)
 
 
 def by_hand(margin: float, target: int) -> np.ndarray:
-    """CAMRI of classes at 0, 120 and 240 degrees, 1 important, from angles; (0, 0) aside, where there are none."""
+    """CAMRI with weights at 0, 120 and 240 degrees, class 1 important, from angles; NaN at (0, 0), which has none."""
     values = np.full((POINTS, POINTS), np.nan)
     for row, y in enumerate(LINE):
         for column, x in enumerate(LINE):
@@ -28,55 +25,27 @@ def by_hand(margin: float, target: int) -> np.ndarray:
     return values
 
 
+def camri(margin: float) -> tuple[CAMRILoss, CosineHead]:
+    loss = CAMRILoss(num_classes=3, important_class=1, margin=margin, scale=16, above_pi="reference")
+    return loss, CosineHead(in_features=2, num_classes=3)
+
+
 @pytest.mark.parametrize("target", [0, 1])
 def test_a_landscape_is_the_formula_of_the_angles(target: int) -> None:
-    _, loss, head = contours.configured(["loss=camri", "loss.margin=0.5", "loss.above_pi=reference"])
-    found, expected = contours.landscape(loss, head, target, POINTS), by_hand(0.5, target)
-    elsewhere = ~np.isnan(expected)
-    np.testing.assert_allclose(found[elsewhere], expected[elsewhere], rtol=1e-4, atol=1e-5)
+    values, expected = loss_landscape.landscape(*camri(margin=0.5), target, POINTS), by_hand(0.5, target)
+    known = ~np.isnan(expected)
+    np.testing.assert_allclose(values[known], expected[known], rtol=1e-4, atol=1e-5)
 
 
-def test_settings_are_the_users_and_stand_in_the_title() -> None:
-    title, loss, _ = contours.configured(["loss=wce", "loss.weight=7"])
-    assert title == "wce: weight 7, normalize batch"
-    assert loss.weight.tolist() == [1, 7, 1]
+def test_one_loss_is_drawn_for_the_important_class_and_another_one() -> None:
+    figure = loss_landscape.one_loss(*camri(margin=0.5), "CAMRI")
+    assert [axes.get_title() for axes in figure.axes[:2]] == [
+        "a sample of the important class 1",
+        "a sample of class 0",
+    ]
 
 
-def test_every_loss_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contours.style, "new", lambda *size: Figure(figsize=size, dpi=30))  # quick to lay out
-    monkeypatch.setattr(sys, "argv", ["contours", str(tmp_path / "losses")])
-    contours.main()
-    names = {path.stem for path in (tmp_path / "losses").iterdir()}
-    assert names == {path.stem for path in (CONFIGS / "loss").glob("*.yaml")} | {"all"}
-    for path in (tmp_path / "losses").iterdir():
-        with Image.open(path) as picture:
-            assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
-
-
-def test_a_wrong_setting_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["contours", str(tmp_path / "one.png"), "loss=camri", "loss.margin=9"])
-    with pytest.raises(SystemExit):
-        contours.main()
-    assert "margin=9; expected radians in [0, pi)" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("output", ["figures", "camri.pdf"])
-def test_one_loss_is_written_to_a_png_alone(
-    output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["contours", str(tmp_path / output), "loss=camri"])
-    with pytest.raises(SystemExit):
-        contours.main()
-    assert "a file that ends in .png" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-def test_help_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["contours", "--help"])
-    with pytest.raises(SystemExit, match=r"python -m camri_exp\.figures\.contours"):
-        contours.main()
-    assert not list(tmp_path.iterdir())
+def test_all_losses_have_one_panel_each() -> None:
+    losses = {f"margin {margin}": camri(margin) for margin in (0.1, 0.5, 1.0)}
+    titles = [axes.get_title() for axes in loss_landscape.all_losses(losses).axes]
+    assert [title for title in titles if title] == list(losses)

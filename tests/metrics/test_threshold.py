@@ -1,4 +1,4 @@
-"""The threshold curve against moving the threshold image by image."""
+"""The threshold curve, against adding a bias and counting."""
 
 import numpy as np
 import pytest
@@ -17,25 +17,26 @@ def random_case(seed, n=60, classes=5, decimals=None):
 
 
 def counted(scores, target, important, bias):
-    """Brute force: move, predict, count, with the project's own summary of a confusion matrix."""
+    """Recall, precision and accuracy by brute force: add the bias, predict, count."""
     shifted = scores.astype(np.float64)
     shifted[:, important] += bias
     matrix = np.zeros((scores.shape[1],) * 2, dtype=int)
     np.add.at(matrix, (target, shifted.argmax(1)), 1)
-    found = confusion.summarize(matrix, important, [str(k) for k in range(scores.shape[1])])
-    return found["recall_important"], found["precision_important"], found["accuracy"]
+    metrics = confusion.summarize(matrix, important, [str(k) for k in range(scores.shape[1])])
+    return metrics.recall_important, metrics.precision_important, metrics.accuracy
 
 
 @pytest.mark.parametrize("important", [[2], [0], [1, 4]])
 @pytest.mark.parametrize("decimals", [None, 1])
-def test_every_point_is_what_moving_gives(important, decimals):
+def test_every_point_equals_adding_its_bias(important, decimals):
     for seed in range(5):
         scores, target = random_case(seed, decimals=decimals)
         curve = threshold.curve(scores, target, important)
         for i in range(len(curve)):
-            found = counted(scores, target, important, curve.bias[i])
-            assert found == pytest.approx((curve.recall[i], curve.precision[i], curve.accuracy[i])), i
-            assert threshold.at(scores, target, important, curve.bias[i]) == pytest.approx(curve.point(i))
+            metrics = counted(scores, target, important, curve.bias[i])
+            assert metrics == pytest.approx((curve.recall[i], curve.precision[i], curve.accuracy[i])), i
+            point = threshold.at(scores, target, important, curve.bias[i])
+            assert vars(point) == pytest.approx(vars(curve.point(i)))
 
 
 def test_no_point_is_missing():
@@ -49,7 +50,7 @@ def test_no_point_is_missing():
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 30), classes=st.integers(2, 5))
-def test_bias_and_recall_rise_together(seed, n, classes):
+def test_recall_increases_with_the_bias(seed, n, classes):
     scores, target = random_case(seed, n, classes, decimals=1)
     curve = threshold.curve(scores, target, [0])
     assert (np.diff(curve.bias) > 0).all()
@@ -59,7 +60,7 @@ def test_bias_and_recall_rise_together(seed, n, classes):
 
 @pytest.mark.parametrize("decimals", [None, 0])
 @pytest.mark.parametrize("important", [[0], [2], [4], [1, 3]])
-def test_the_model_itself_is_the_point_of_bias_zero_whatever_is_tied(important, decimals):
+def test_bias_zero_is_the_unchanged_model_also_with_tied_scores(important, decimals):
     for seed in range(20):
         scores, target = random_case(seed, n=40, decimals=decimals)
         curve = threshold.curve(scores, target, important)
@@ -68,33 +69,33 @@ def test_the_model_itself_is_the_point_of_bias_zero_whatever_is_tied(important, 
         assert (np.diff(curve.bias) > 0).all()
 
 
-def test_keeping_is_the_best_of_all_that_keep_the_accuracy():
+def test_keeping_gives_the_largest_recall_that_keeps_the_accuracy():
     for seed in range(10):
         scores, target = random_case(seed)
-        own = (scores.argmax(1) == target).mean()
-        chosen = threshold.keeping(threshold.curve(scores, target, [1]), own)
+        unchanged = (scores.argmax(1) == target).mean()
+        chosen = threshold.keeping(threshold.curve(scores, target, [1]), unchanged)
         tried = [counted(scores, target, [1], b) for b in np.linspace(-8, 8, 2001)]
-        assert chosen.recall >= max(recall for recall, _, accuracy in tried if accuracy >= own - 1e-9)
-        assert chosen.accuracy >= own - 1e-9
+        assert chosen.recall >= max(recall for recall, _, accuracy in tried if accuracy >= unchanged - 1e-9)
+        assert chosen.accuracy >= unchanged - 1e-9
         assert counted(scores, target, [1], chosen.bias)[0] == pytest.approx(chosen.recall)
 
 
-def test_nothing_to_gain_leaves_the_model_alone():
+def test_a_perfect_model_is_not_changed():
     target = np.arange(30) % 3
     scores = np.eye(3)[target] * 2
     assert threshold.keeping(threshold.curve(scores, target, [1]), 1.0).bias == 0
 
 
-def test_recall_that_is_full_on_validation_is_not_given_away_for_accuracy():
-    scores = np.array([[0.0, 3.0], [2.0, 0.0], [0.0, 1.0]])  # the last is taken for the important class
+def test_full_recall_on_validation_is_not_traded_for_accuracy():
+    scores = np.array([[0.0, 3.0], [2.0, 0.0], [0.0, 1.0]])  # the last is predicted as the important class
     target = np.array([1, 0, 0])
     curve = threshold.curve(scores, target, [1])
-    assert curve.accuracy.max() == 1, "a bias between -1 and -3 keeps the recall and mends the mistake"
+    assert curve.accuracy.max() == 1, "a bias between -1 and -3 keeps the recall and corrects the mistake"
     assert threshold.keeping(curve, 2 / 3) == threshold.Point(0.0, 1.0, 0.5, pytest.approx(2 / 3))
-    assert -3 < threshold.keeping(curve, 1.0).bias < -1, "where the accuracy is asked for, it is taken"
+    assert -3 < threshold.keeping(curve, 1.0).bias < -1, "a required accuracy may need a negative bias"
 
 
-def test_impossible_demands_are_refused():
+def test_impossible_requirements_are_refused():
     scores, target = random_case(0)
     with pytest.raises(ValueError, match="the best is"):
         threshold.keeping(threshold.curve(scores, target, [0]), 1.0)
