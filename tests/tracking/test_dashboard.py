@@ -1,4 +1,4 @@
-"""The dashboard points at nothing that real runs do not log, and building it again updates it."""
+"""All panels refer to keys that real runs log, and a second call updates the dashboard."""
 
 import importlib.util
 import json
@@ -36,7 +36,7 @@ def dashboard(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def dumped(dashboard: Any, folder: Path, *arguments: str) -> dict[str, Any]:
-    dashboard("entity=me", "project=p", f"dry_run={folder / 'd.json'}", *arguments)
+    dashboard("--entity", "me", "--project", "p", "--dry-run", f"{folder / 'd.json'}", *arguments)
     return json.loads((folder / "d.json").read_text(encoding="utf-8"))
 
 
@@ -53,7 +53,7 @@ def panels(tree: Any) -> list[dict[str, Any]]:
 
 
 def keys(panel: dict[str, Any]) -> set[str]:
-    """What a panel points at: ``config.…`` or the name of a metric, a figure or a table."""
+    """What a panel refers to: ``config.…`` or the name of a metric, a figure or a table."""
     found: set[str] = set()
     for node in nodes(panel["config"]):
         found |= {node[axis] for axis in AXES if isinstance(node.get(axis), str)}
@@ -160,12 +160,16 @@ def test_a_file_that_cannot_be_written_is_said(
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
-    [((), "dry_run"), (("entity=me",), "dry_run"), (("entity=me", "project=p", "basline=ce"), "baseline")],
+    [
+        ((), "--entity, --project"),
+        (("--entity", "me"), "--project"),
+        (("entity=me", "project=p", "basline=ce"), "--basline"),
+    ],
 )
 def test_wrong_arguments_are_said(
     dashboard: Any, arguments: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit, match="1"):
+    with pytest.raises(SystemExit, match="2"):
         dashboard(*arguments)
     printed = capsys.readouterr()
     assert text in printed.out + printed.err
