@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import Logger
 from camri_exp.errors import UserError, first_line
 from camri_exp.instantiate import instantiate, partial_of
 from camri_exp.models import lightning_speedups
+from camri_exp.training.callbacks import EpochProgressBar
 from camri_exp.training.checkpoint_io import AtomicCheckpointIO
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,9 @@ def build_scheduler(cfg: DictConfig) -> Callable[[torch.optim.Optimizer, int], A
 
 
 def build_callbacks(cfg: DictConfig) -> list[Callback]:
-    """The callbacks of the ``callbacks`` group."""
-    return [instantiate(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
+    """The callbacks of the ``callbacks`` group, and the progress bar where ``trainer.enable_progress_bar`` asks for it."""
+    progress: list[Callback] = [EpochProgressBar()] if cfg.trainer.enable_progress_bar else []
+    return progress + [instantiate(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
 
 
 def build_loggers(cfg: DictConfig) -> list[Logger]:
