@@ -1,36 +1,42 @@
-"""A saved workspace and a report of recall against accuracy, built from code; built again, they are updated."""
+"""A saved W&B workspace and a report of recall against accuracy; a second call updates both."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import wandb
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces import expr
-from wandb_workspaces.workspaces import internal
 
 from camri_exp.tracking import panels
 
 NAME = "camri_exp: recall against accuracy"
-VIEW = "nw-camriexprecall-v"  # W&B's form of a saved view's name; a fixed one is found again
+VIEW = "nw-camriexprecall-v"  # in W&B's form for names of saved views; fixed, so that a second call updates the view
+INTRODUCTION = (
+    "Each point is one configuration: its runs, which differ by the seed alone, are grouped. Choose on the validation "
+    "split; use the test split once, at the end. A loss that gains recall should be compared with threshold moving of "
+    "the baseline, which the figures of the single runs show."
+)
 
 
 @dataclass
 class Baseline:
-    """The loss that others are compared with, what its runs reach, and the run that is marked for it."""
+    """The loss that others are compared with, and the test accuracy of its runs by run id."""
 
     loss: str
-    accuracies: dict[str, float] = field(default_factory=dict)  # run id -> test accuracy
+    accuracies: dict[str, float] = field(default_factory=dict)
 
     def text(self) -> str:
+        """The mean accuracy, for titles."""
         if not self.accuracies:
             return f"Baseline: {self.loss}"
         mean = statistics.fmean(self.accuracies.values())
         return f"Baseline {self.loss}: accuracy {mean:.4f} (mean of {len(self.accuracies)} runs)"
 
-    def run(self) -> str | None:
-        """The run whose accuracy is the median."""
+    def median_run(self) -> str | None:
+        """Id of the run with the median accuracy, which W&B marks as the baseline."""
         ranked = sorted(self.accuracies, key=lambda run: self.accuracies[run])
         return ranked[len(ranked) // 2] if ranked else None
 
@@ -38,7 +44,7 @@ class Baseline:
 def workspace(
     entity: str, project: str, baseline: Baseline, chosen: Mapping[str, str], losses: Sequence[str]
 ) -> ws.Workspace:
-    """The workspace; ``chosen`` filters by data, important_class and loss, and each of ``losses`` gets a colour."""
+    """The workspace; ``chosen`` filters by data, important_class or loss, and each of ``losses`` has its colour."""
     return ws.Workspace(
         entity=entity,
         project=project,
@@ -46,18 +52,18 @@ def workspace(
         sections=panels.sections(baseline.text()),
         settings=ws.WorkspaceSettings(x_axis=panels.STEP, max_runs=100),
         runset_settings=ws.RunsetSettings(
-            filters=panels.filters(dict(chosen)),
+            filters=panels.filters(chosen),
             groupby=[expr.Config(name) for name in panels.GROUPS],
             group_colors=dict(zip(losses, panels.COLOURS, strict=False)),
             pinned_columns=list(panels.COLUMNS),
-            baseline_run=baseline.run(),
+            baseline_run=baseline.median_run(),
         ),
     )
 
 
 def report(entity: str, project: str, baseline: Baseline, chosen: Mapping[str, str]) -> wr.Report:
-    """The report: the same panels, a run set of all runs and one of the baseline."""
-    runs = runset("all runs, seeds grouped", dict(chosen))
+    """The report: the same panels, with one run set of all runs and one of the baseline."""
+    runs = runset("all runs, seeds grouped", chosen)
     base = runset(f"baseline: {baseline.loss}", {**chosen, "loss": baseline.loss})
     blocks: list[Any] = [wr.P(INTRODUCTION), wr.TableOfContents()]
     for section in panels.sections(baseline.text()):
@@ -67,14 +73,9 @@ def report(entity: str, project: str, baseline: Baseline, chosen: Mapping[str, s
     )
 
 
-INTRODUCTION = (
-    "Each point is one setting, its seeds grouped. Choose on the validation split; the test split is the last look. "
-    "A loss that gains recall has to beat moving the threshold of the baseline, which the figures of single runs draw."
-)
-
-
-def runset(name: str, chosen: dict[str, str]) -> wr.Runset:
-    return wr.Runset(  # without a project: the report's own
+def runset(name: str, chosen: Mapping[str, str]) -> wr.Runset:
+    """Runs of the report's project below the filters of ``chosen``, grouped by configuration."""
+    return wr.Runset(
         name=name,
         filters=panels.filters(chosen),
         groupby=[f"config.{key}" for key in panels.GROUPS],
@@ -84,47 +85,45 @@ def runset(name: str, chosen: dict[str, str]) -> wr.Runset:
     )
 
 
-def finished_runs(entity: str, project: str, baseline: str, chosen: Mapping[str, str]) -> tuple[Baseline, list[str]]:
-    """The baseline's runs below the filters, and all losses in the project."""
-    import wandb
-
+def finished_runs(entity: str, project: str, loss: str, chosen: Mapping[str, str]) -> tuple[Baseline, list[str]]:
+    """The baseline ``loss`` with its finished runs below the filters, and all losses of the project."""
     wanted = {f"config.{panels.FILTERS[name]}": value for name, value in chosen.items() if name != "loss"}
-    found, losses = Baseline(baseline), {baseline}
+    baseline, losses = Baseline(loss), {loss}
     filters = {"state": "finished", "jobType": "train", **wanted}
-    for run in wandb.Api().runs(f"{entity}/{project}", filters=filters, lazy=False):  # lazy: a request more a run
-        loss, accuracy = run.config.get("loss", {}).get("name"), run.summary.get("test/accuracy")
-        losses |= {loss} if loss else set()
-        if loss == baseline and accuracy is not None:
-            found.accuracies[run.id] = float(accuracy)
-    return found, sorted(losses)
-
-
-def dump(workspace: ws.Workspace, report: wr.Report) -> dict[str, Any]:
-    """Both as W&B is sent them."""
-    return {
-        "workspace": workspace._to_model().model_dump(by_alias=True, exclude_none=True, mode="json"),
-        "report": report._to_model().model_dump(by_alias=True, exclude_none=True, mode="json"),
-    }
+    for run in wandb.Api().runs(f"{entity}/{project}", filters=filters, lazy=False):  # lazy: one request more per run
+        name, accuracy = run.config.get("loss", {}).get("name"), run.summary.get("test/accuracy")
+        losses |= {name} if name else set()
+        if name == loss and accuracy is not None:
+            baseline.accuracies[run.id] = float(accuracy)
+    return baseline, sorted(losses)
 
 
 def save(workspace: ws.Workspace, report: wr.Report) -> tuple[str, str]:
-    """Create both, or update those that an earlier call created; their addresses."""
-    workspace._internal_name, workspace._internal_id = VIEW, view_id(workspace.entity, workspace.project)
-    report.id = report_id(report.entity, report.project)
+    """Create the workspace and the report, or update those of an earlier call; returns their addresses."""
+    fix_view(workspace)
+    reports = wandb.Api().reports(f"{report.entity}/{report.project}")
+    report.id = next((saved.id for saved in reports if saved.display_name == NAME), "")
     return workspace.save().url, report.save().url
 
 
-def view_id(entity: str, project: str) -> str:
-    """Id of the saved view, or an empty string."""
+# wandb_workspaces has no public way to do the following; its private names are used here and nowhere else.
+
+
+def fix_view(workspace: ws.Workspace) -> None:
+    """Let ``workspace.save()`` update the view of an earlier call, if there is one, instead of creating another."""
+    from wandb_workspaces.workspaces import internal
+
+    name = internal._internal_name_to_url_query_str(VIEW)
     try:
-        return str(internal.get_view_dict(entity, project, internal._internal_name_to_url_query_str(VIEW))["id"])
-    except ValueError:  # no such view yet
-        return ""
+        view_id = str(internal.get_view_dict(workspace.entity, workspace.project, name)["id"])
+    except ValueError:  # there is no such view yet
+        view_id = ""
+    workspace._internal_name, workspace._internal_id = VIEW, view_id
 
 
-def report_id(entity: str, project: str) -> str:
-    """Id of the report of that title, or an empty string."""
-    import wandb
-
-    found = (report.id for report in wandb.Api().reports(f"{entity}/{project}") if report.display_name == NAME)
-    return next(found, "")
+def dump(workspace: ws.Workspace, report: wr.Report) -> dict[str, Any]:
+    """The workspace and the report as they are sent to W&B."""
+    return {
+        name: thing._to_model().model_dump(by_alias=True, exclude_none=True, mode="json")
+        for name, thing in (("workspace", workspace), ("report", report))
+    }

@@ -1,4 +1,6 @@
-"""The panels of the dashboard, defined once: the saved workspace and the report show the same ones."""
+"""The panels of the dashboard, which the saved workspace and the report share."""
+
+from collections.abc import Mapping
 
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
@@ -10,7 +12,7 @@ from camri_exp.tracking.wandb import STEP
 
 ACCURACY, RECALL = wr.SummaryMetric("test/accuracy"), wr.SummaryMetric("test/recall_important")
 LOSS, MARGIN, SCALE = wr.Config("loss.name"), wr.Config("loss.margin"), wr.Config("loss.scale")
-# Runs that differ in nothing but the seed are one group.
+# Runs that differ by the seed alone are one group.
 GROUPS = ("loss.name", "data.name", "important_class_names", "model.name", "loss.margin", "loss.scale")
 FILTERS = {"data": "data.name", "important_class": "important_class_names", "loss": "loss.name"}
 COLUMNS = (
@@ -20,7 +22,7 @@ COLUMNS = (
     *(f"summary:{name}" for name in ("epochs", "fit_seconds")),
 )
 EACH_CLASS = "val/recall/.+"
-# One a loss: W&B itself would colour settings, not losses.
+# One colour per loss: W&B would colour by configuration.
 COLOURS = (
     *("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"),
     *("#bbbbbb", "#ee7733", "#332288", "#8c564b", "#000000", "#99dd55"),
@@ -28,7 +30,7 @@ COLOURS = (
 
 
 def sections(baseline: str) -> list[ws.Section]:
-    """All panels by section; ``baseline`` says what the baseline's accuracy is, in the first panel's title."""
+    """All panels by section; ``baseline`` is the text on the baseline in the title of the first panel."""
     return [
         ws.Section(name="Recall against accuracy", panels=recall_accuracy(baseline), is_open=True),
         ws.Section(name="Which loss, margin and scale", panels=settings(), is_open=True),
@@ -43,10 +45,8 @@ def recall_accuracy(baseline: str) -> list[PanelTypes]:
         wr.ScatterPlot(
             title=f"Test: recall against accuracy. {baseline}", x=ACCURACY, y=RECALL, layout=wr.Layout(w=12, h=10)
         ),
-        wr.ScatterPlot(
-            title="Validation, by which to choose", x=chosen[0], y=chosen[1], layout=wr.Layout(x=12, w=12, h=10)
-        ),
-        media("Each run and what moving its threshold would reach", RECALL_ACCURACY, y=10),
+        wr.ScatterPlot(title="Validation, for choosing", x=chosen[0], y=chosen[1], layout=wr.Layout(x=12, w=12, h=10)),
+        media("Each run, with threshold moving", RECALL_ACCURACY, y=10),
     ]
 
 
@@ -55,11 +55,11 @@ def settings() -> list[PanelTypes]:
     axes += [wr.Config("seed"), ACCURACY, RECALL]
     return [
         wr.ParallelCoordinatesPlot(
-            title="Settings, accuracy and recall",
+            title="Configuration, accuracy and recall",
             columns=[wr.ParallelCoordinatesPlotColumn(metric=axis) for axis in axes],
             layout=wr.Layout(w=24, h=9),
         ),
-        wr.ScatterPlot(title="Recall over margin by scale", x=MARGIN, y=RECALL, z=SCALE, layout=wr.Layout(y=9, h=8)),
+        wr.ScatterPlot(title="Recall by margin and scale", x=MARGIN, y=RECALL, z=SCALE, layout=wr.Layout(y=9, h=8)),
         by_loss("Recall of the important class by loss (mean, sd over runs)", RECALL.name, x=8, y=9),
         by_loss("Accuracy by loss (mean, sd over runs)", ACCURACY.name, x=16, y=9),
     ]
@@ -82,10 +82,10 @@ def curves() -> list[PanelTypes]:
         ("Validation: accuracy", ["val/accuracy"]),
         ("Validation: precision of the important class", ["val/precision_important"]),
         ("Training loss", ["train/loss"]),
-        ("Mean angle to the own class (radians)", ["val/angle_mean_important", "val/angle_mean_rest"]),
+        ("Mean angle to the weight of the true class (radians)", ["val/angle_mean_important", "val/angle_mean_rest"]),
         ("Variance of that angle", ["val/angle_var_important", "val/angle_var_rest"]),
         ("Learning rate", ["train/lr"]),
-        ("Images a second", ["train/images_per_second"]),
+        ("Images per second", ["train/images_per_second"]),
     ]
     return [
         wr.LinePlot(title=title, x=STEP, y=[*keys], layout=wr.Layout(x=i % 3 * 8, y=i // 3 * 6))
@@ -97,7 +97,7 @@ def classes() -> list[PanelTypes]:
     return [
         media("Confusion matrices of the selected runs", CONFUSION, y=0),
         wr.LinePlot(
-            title="Validation: recall of each class",
+            title="Validation: recall per class",
             x=STEP,
             metric_regex=EACH_CLASS,
             layout=wr.Layout(y=8, w=24, h=8),
@@ -113,11 +113,11 @@ def media(title: str, key: str, y: int) -> wr.MediaBrowser:
 
 
 def table(key: str, y: int) -> wr.WeavePanelSummaryTable:
-    """The table of every selected run, one below the other; its title is its key."""
+    """The tables of all selected runs, one below the other; the title is the key."""
     return wr.WeavePanelSummaryTable(table_name=key, layout=wr.Layout(y=y, w=24, h=8))
 
 
-def filters(chosen: dict[str, str]) -> list[expr.FilterExpr]:
-    """Finished runs, of the data set, important class and loss that were asked for."""
+def filters(chosen: Mapping[str, str]) -> expr.And:
+    """Finished training runs of the given data set, important class and loss."""
     asked = [expr.Config(FILTERS[name]) == value for name, value in chosen.items()]
-    return [expr.Metric("State") == "finished", expr.Metric("JobType") == "train", *asked]
+    return expr.And(expr.Metric("State") == "finished", expr.Metric("JobType") == "train", *asked)

@@ -1,151 +1,145 @@
-"""Opening a W&B run online or offline, and what wandb raises when the service is not what it should be."""
+"""Opening and closing a W&B run. A service that is missing, slow or broken costs a limited time and no results."""
 
 import http.client
+import logging
+import netrc
 import os
 import shutil
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import wandb
+from pydantic import ValidationError
 
 from camri_exp.errors import first_line
 
+log = logging.getLogger(__name__)
 OFFLINE = ("offline", "dryrun")
 GRACE = 5  # seconds
 PATIENCE = 10  # seconds that the service may take to answer
+PUBLIC_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")  # one service: a key of either host is valid for both
 
 
-def open_run(mode: str, timeouts: dict[str, Any], arguments: dict[str, Any], tell: Callable[[str], None]) -> Any:
-    """A run in ``mode``: offline too where there is no key, and where the service does not answer."""
-    import wandb
-
-    silent = wandb.Settings(silent=True)
-    # The screen shows one bar; capturing it for the service would log each of its frames.
-    common = wandb.Settings(silent=True, console="off", reinit="create_new", finish_timeout_raises=True, **timeouts)
-    if mode not in OFFLINE and has_key(wandb.setup(settings=silent).settings.base_url):
-        before = set(_folders(arguments["dir"]))
+def open_run(mode: str, timeouts: dict[str, Any], arguments: dict[str, Any], warn: Callable[[str], None]) -> wandb.Run:
+    """A run in ``mode``; an online run becomes an offline run without a key, or if the service does not answer."""
+    # Capturing the screen would log every frame of the progress bar.
+    settings = wandb.Settings(silent=True, console="off", reinit="create_new", finish_timeout_raises=True, **timeouts)
+    if mode not in OFFLINE and has_key(base_url()):
+        folder = Path(arguments["dir"], "wandb")
+        before = set(folder.glob("*run-*"))
         try:
-            return wandb.init(settings=common, **{**arguments, "mode": mode})
-        except wandb.Error as error:
-            tell(f"no answer from W&B ({first_line(error)}): this run goes on offline")
-        drop_service()  # else it says that the id is in use
-        for attempt in set(_folders(arguments["dir"])) - before:  # or the run would be uploaded twice
+            return wandb.init(settings=settings, **{**arguments, "mode": mode})
+        except Exception as error:
+            warn(f"no answer from W&B ({first_line(error)}): this run continues offline")
+        drop_service()  # it would report that the id is in use
+        for attempt in set(folder.glob("*run-*")) - before:  # or the run would be uploaded twice
             shutil.rmtree(attempt, ignore_errors=True)
-    # W&B refuses "resume" offline; the id alone joins the parts when they are uploaded.
-    kept = {key: value for key, value in arguments.items() if key != "resume"}
-    return wandb.init(settings=common, **{**kept, "mode": "offline"})
+    # W&B refuses "resume" offline. The id alone joins the parts of a run when they are uploaded.
+    arguments = {key: value for key, value in arguments.items() if key != "resume"}
+    return wandb.init(settings=settings, **{**arguments, "mode": "offline"})
 
 
-def close_run(run: Any, exit_code: int, seconds: float) -> None:
-    """Finish ``run``, uploading for at most so many seconds and a few; W&B's own limit does not hold for artifacts.
+def close_run(run: wandb.Run, exit_code: int, seconds: float) -> None:
+    """Finish ``run`` within about ``seconds``; W&B's own limit does not apply to artifacts.
 
     Raises:
-        TimeoutError: it took longer, and W&B's process on this machine was ended; the rest is on disk.
+        TimeoutError: it took longer; the data is on disk.
+        Exception: whatever W&B raised.
     """
-    raised: list[BaseException] = []
+    _within(seconds + GRACE, lambda: run.finish(exit_code=exit_code))
 
-    def finish() -> None:
+
+def drop_service() -> bool:
+    """Give up W&B's process on this machine, so that the next run starts another; returns whether it has ended.
+
+    ``wandb.teardown`` waits until everything is uploaded. Its thread is left behind: W&B's process ends with ours.
+    """
+    try:
+        _within(GRACE, wandb.teardown)
+    except TimeoutError:
+        return False
+    except (Exception, SystemExit) as error:  # SystemExit: the exit code of a dead process would become ours
+        log.info("W&B's process ended with %s", first_line(error))
+    return True
+
+
+def _within(seconds: float, call: Callable[[], object]) -> None:
+    """Run ``call`` in a thread and re-raise its error; TimeoutError leaves the thread behind as a daemon."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
         try:
-            run.finish(exit_code=exit_code)
-        except failures() as error:
-            raised.append(error)
+            call()
+        except BaseException as error:
+            errors.append(error)
 
-    thread = threading.Thread(target=finish, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(seconds + GRACE)
+    thread.join(seconds)
     if thread.is_alive():
-        _kill_service()
-        thread.join(GRACE)
-        raise TimeoutError(f"not finished in {seconds + GRACE:.0f} s")
-    if raised:
-        raise raised[0]
+        raise TimeoutError(f"not finished in {seconds:.0f} s")
+    if errors:
+        raise errors[0]
 
 
-def _kill_service() -> None:
-    import wandb
-
-    service = wandb.setup().ensure_service()
-    # Not public, but nothing public ends it: wandb.teardown waits until all is uploaded.
-    process = getattr(getattr(service, "_proc", None), "_process", None)
-    if process is not None:
-        process.kill()
-    drop_service()
+def base_url() -> str:
+    """Address of the service, from the user's W&B settings."""
+    return str(wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url)
 
 
-def drop_service() -> None:
-    """Forget W&B's process on this machine, dead or alive: the next run of this process starts another."""
-    import wandb
-
-    with suppress(SystemExit, *failures()):  # SystemExit: a dead process's exit code would become ours
-        wandb.teardown()
-
-
-def _folders(run_dir: str) -> Iterator[Path]:
-    return Path(run_dir, "wandb").glob("*run-*")
-
-
-def has_key(base_url: str) -> bool:
-    """Whether a W&B key is configured: in the environment, or by ``wandb login`` in the netrc file."""
-    import wandb
-    from wandb.sdk.lib.wbauth import read_netrc_auth
-
+def has_key(url: str) -> bool:
+    """Whether a key for the service at ``url`` is in the environment, or in the netrc file of ``wandb login``."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
+    standard = (Path(name).expanduser() for name in ("~/.netrc", "~/_netrc"))
+    path = os.environ.get("NETRC") or next((path for path in standard if path.exists()), None)
+    if path is None:
+        return False
     try:
-        # wandb's own reader: it knows under which names of a host a key was stored, also by earlier versions.
-        return read_netrc_auth(host=base_url) is not None
-    except wandb.Error:  # a key that is none: W&B says so when it is asked to start
-        return True
+        keys = netrc.netrc(Path(path).expanduser())
+    except (OSError, netrc.NetrcParseError):
+        return False
+    host = urlsplit(url).netloc
+    hosts = PUBLIC_HOSTS if host in PUBLIC_HOSTS else (host,)
+    return any(keys.authenticators(name) for name in hosts)
 
 
-def check_settings(**given: Any) -> None:
-    """Refuse settings that W&B would refuse, by its own rules, before a run begins without it.
+def check_settings(**values: Any) -> None:
+    """Refuse settings that W&B would refuse, by its own rules, before training starts.
 
     Raises:
-        ValueError: says which setting, its value and what was expected.
+        ValueError: names the setting, its value and what was expected.
     """
-    import wandb
-    from pydantic import ValidationError
-
     try:
-        wandb.Settings(**{key: value for key, value in given.items() if value is not None})
+        wandb.Settings(**{key: value for key, value in values.items() if value is not None})
     except ValidationError as error:
         wrong = error.errors()[0]
         name = wrong["loc"][0] if wrong["loc"] else "settings"
-        raise ValueError(f"wandb.{name}={given.get(str(name))}: {wrong['msg']}.") from error
-    except wandb.Error as error:
+        raise ValueError(f"wandb.{name}={values.get(str(name))}: {wrong['msg']}.") from error
+    except Exception as error:
         raise ValueError(f"wandb: {first_line(error)}.") from error
 
 
-def trouble(base_url: str) -> str | None:
-    """Why the service cannot be asked now, or None: wandb itself would find out over and over, for minutes."""
+def connection_problem(url: str) -> str | None:
+    """Why the service does not answer now, or None. wandb itself would retry each request for minutes."""
     try:
-        urllib.request.urlopen(base_url, timeout=PATIENCE).close()
+        urllib.request.urlopen(url, timeout=PATIENCE).close()
     except urllib.error.HTTPError:
-        return None  # an answer is an answer
+        return None  # an error code is an answer
     except (OSError, http.client.HTTPException) as error:
         return first_line(error)
     return None
 
 
-def failures() -> tuple[type[BaseException], ...]:
-    """What wandb raises when the service, or its own process on this machine, is gone or talks nonsense."""
-    import wandb
-    from pydantic import ValidationError
-    from wandb.sdk.lib.service.service_connection import WandbApiFailedError
-    from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
-    from wandb.sdk.mailbox.mailbox_handle import ServerResponseError
-
-    own_process = (HandleAbandonedError, MailboxClosedError, ServerResponseError, WandbApiFailedError)
-    return (wandb.Error, OSError, ValidationError, *own_process)
-
-
 @contextmanager
 def environment(name: str, value: Path) -> Iterator[None]:
-    """A variable for a while, unless the user set it: W&B takes where to keep a table's pictures from nothing else."""
+    """Set a variable during the block, unless the user has set it."""
     if name in os.environ:
         yield
         return

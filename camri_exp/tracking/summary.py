@@ -1,30 +1,60 @@
-"""What a finished run or evaluation leaves in its W&B summary."""
+"""What a W&B run contains: its name, its tags, and the numbers in its summary."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from camri_exp.evaluation.record import Evaluation
+from camri_exp.identity import NOT_HASHED
 from camri_exp.results import RunResult
 
+ALWAYS_NAMED = ("data", "loss")  # the two words that every name begins with
+LONGEST_NAME, LONGEST_TAG = 128, 64  # W&B's limits
 COSTS = ("epochs", "fit_seconds", "images_per_second", "parameters")
 METRICS = ("accuracy", "recall_important", "precision_important", "macro_recall")
 
 
+def run_name(overrides: Sequence[str], config: Mapping[str, Any]) -> str:
+    """``digits camri margin=0.2 seed=1`` for ``loss=camri loss.margin=0.2 seed=1``: data, loss and other overrides.
+
+    A key is shortened to its last part, unless two keys share it.
+    """
+    pairs = [override.lstrip("+~").partition("=")[::2] for override in overrides]
+    pairs = [(key, value) for key, value in pairs if key not in ALWAYS_NAMED and key.split(".")[0] not in NOT_HASHED]
+    count = Counter(key.split(".")[-1] for key, _ in pairs)
+    words = [f"{key if count[short] > 1 else short}={value}" for key, value in pairs for short in [key.split(".")[-1]]]
+    return _cut(" ".join([config["data"]["name"], config["loss"]["name"], *words]), LONGEST_NAME)
+
+
+def tags(config: Mapping[str, Any], important_class_names: Sequence[str]) -> list[str]:
+    """Data set, loss and important classes, without repetition."""
+    words = [config["data"]["name"], config["loss"]["name"], *important_class_names]
+    return list(dict.fromkeys(_cut(word, LONGEST_TAG) for word in words if word))
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def summary(result: RunResult) -> dict[str, float]:
-    """The run's summary: the chosen checkpoint's test metrics, its validation metrics, and what it cost."""
+    """Test and validation metrics of the selected checkpoint, and what the run cost."""
     values = {f"test/{name}": getattr(result.test, name) for name in METRICS}
     values |= {f"test/recall/{name}": value for name, value in result.test.recall.items()}
     values |= {f"chosen/val/{name}": getattr(result.val, name) for name in METRICS}
     return values | {key: getattr(result, key) for key in COSTS}
 
 
-def evaluation_summary(found: Mapping[str, Any]) -> dict[str, float]:
-    """An evaluation's numbers as ``evaluation/<split>/…``, so that no panel of training runs counts them again."""
-    values = {name: found[name] for name in METRICS}
-    values |= {f"recall/{name}": value for name, value in found["recall"].items()}
-    for name, interval in found["intervals"].items():
-        values |= {f"{name}_{end}": interval[end] for end in ("low", "high")}
-    if (moved := found["threshold"]) is not None:
-        values |= {f"threshold/{name}": value for name, value in moved[found["split"]].items()}
-    if found["calibration"] is not None:
-        values |= {f"calibration/{name}": one["error"] for name, one in found["calibration"].items()}
-    return {f"evaluation/{found['split']}/{name}": value for name, value in values.items() if value is not None}
+def evaluation_summary(evaluation: Evaluation) -> dict[str, float]:
+    """The numbers of an evaluation as ``evaluation/<split>/…``, so that panels of training runs ignore them."""
+    values = {name: getattr(evaluation, name) for name in METRICS}
+    values |= {f"recall/{name}": value for name, value in evaluation.recall.items()}
+    for name, interval in vars(evaluation.intervals).items():
+        if interval is not None:
+            values |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
+    if evaluation.threshold is not None:
+        values |= {
+            f"threshold/{name}": value for name, value in vars(evaluation.threshold.on(evaluation.split)).items()
+        }
+    if evaluation.calibration is not None:
+        values |= {f"calibration/{name}": bins.error for name, bins in vars(evaluation.calibration).items()}
+    return {f"evaluation/{evaluation.split}/{name}": value for name, value in values.items() if value is not None}

@@ -1,10 +1,12 @@
-"""``python -m camri_exp.tracking.sync logs/train``: upload the runs that W&B does not have yet, one after the other.
+"""``python -m camri_exp.tracking.sync logs/train``: upload runs that were offline, one after the other.
 
-Only what no earlier upload finished is taken, so that the same command goes on after a failure. A run that was
-resumed while offline consists of several parts; they are uploaded together, in the order in which they were written.
+Runs that are uploaded are skipped, so that the same command continues after a failure. A run that was resumed while
+offline has several parts, which are uploaded in the order in which they were written. ``wandb sync`` does the work.
 """
 
-import json
+import argparse
+import os
+import re
 import subprocess
 import sys
 import time
@@ -15,45 +17,37 @@ from pathlib import Path
 
 from camri_exp.cli import fail
 from camri_exp.errors import UserError
-from camri_exp.files import display_path
+from camri_exp.files import display_path, locked
 
-USAGE = "python -m camri_exp.tracking.sync FOLDER... [timeout=600]    (timeout: seconds a run may take)"
-ENDING = 30  # seconds that wandb's own process may take to notice that it is alone
-STILL_WRITTEN = 60  # seconds: W&B writes system metrics more often than that while a run goes on
+ENDING = 30  # seconds that W&B's own process may take to notice that its parent ended
+STILL_WRITTEN = 60  # seconds: W&B writes system metrics more often than that while a run is active
+DAMAGED = re.compile(r"incomplete record|transactionlog")  # in what `wandb sync` prints of a file that it cannot read
 
 
 def main() -> None:
-    """Upload what lies below the given folders; exit code 1 if a run could not be uploaded."""
-    folders = [text for text in sys.argv[1:] if not text.startswith("timeout=")]
-    limits = [text.partition("=")[2] for text in sys.argv[1:] if text.startswith("timeout=")]
-    if not folders or any(text.startswith("-") for text in folders):
-        print(USAGE)
-        sys.exit(0 if {"-h", "--help"} & set(folders) else 1)
+    """Upload the runs below the given folders; the exit code is 1 if a run could not be uploaded."""
+    parser = argparse.ArgumentParser("python -m camri_exp.tracking.sync", description="Upload offline W&B runs.")
+    parser.add_argument("folders", metavar="FOLDER", nargs="+", type=Path, help="a run, a sweep, or logs for all runs")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds that one run may take (default: 600)")
+    given = parser.parse_args([re.sub(r"^timeout=", "--timeout=", text) for text in sys.argv[1:]])
     try:
-        failed = sync(map(Path, folders), seconds(limits[-1] if limits else "600"))
+        left = sync(given.folders, given.timeout)
     except UserError as error:
         fail(error)
-    sys.exit(1 if failed else 0)
-
-
-def seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UserError(f"timeout={text}: expected seconds, as in timeout=600.") from None
+    sys.exit(1 if left else 0)
 
 
 def sync(folders: Iterable[Path], timeout: float) -> int:
-    """Upload, with a line a run; how many are left.
+    """Upload the runs below ``folders`` and print a line per run; returns how many are left.
 
     Raises:
         UserError: a folder does not exist, there is no key, or the service does not answer.
     """
-    runs, going_on = pending(folders)
-    for name in going_on:
-        print(f"{name}: still running (or killed within the last minute), skipped")
+    runs, running = pending(folders)
+    for name in running:
+        print(f"{name}: still running, skipped")
     if not runs:
-        print("all other runs are uploaded" if going_on else "all runs are uploaded")
+        print("all other runs are uploaded" if running else "all runs are uploaded")
         return 0
     check_service()
     done = 0
@@ -63,85 +57,109 @@ def sync(folders: Iterable[Path], timeout: float) -> int:
         took = f"{time.monotonic() - begin:.0f} s"
         print(f"[{number}/{len(runs)}] {name}: {'uploaded' if problem is None else problem} ({took})", flush=True)
     left = len(runs) - done
-    print(f"{done} uploaded, {left} left" + ("; the same command goes on with them" if left else ""))
+    print(f"{done} uploaded, {left} left" + ("; the same command continues with them" if left else ""))
     return left
 
 
 def pending(folders: Iterable[Path]) -> tuple[dict[str, list[Path]], list[str]]:
-    """The runs that are not up, each with the files of its parts, and the names of those that are still running."""
+    """Runs to be uploaded, each with the files of its parts, and the names of runs that are still running."""
     runs: dict[str, list[Path]] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"{folder}: there is no such folder. Give a run, a sweep, or all of them: logs")
-        for file in sorted((path.resolve() for path in files(folder)), key=_began):
+            raise UserError(f"{folder}: there is no such folder. Give a run, a sweep, or all runs: logs")
+        # By the start of each part, which its folder's name holds: run-DATE_TIME-ID, or offline-run-DATE_TIME-ID.
+        for file in sorted(files(folder), key=lambda path: path.parent.name.removeprefix("offline-")):
             parts = runs.setdefault(file.stem.removeprefix("run-"), [])
             if file not in parts:
                 parts.append(file)
-    place = {run: _name(parts[0]) for run, parts in runs.items()}
-    several = Counter(place.values())  # a run that was started anew in the same folder is another run
-    left = {run: parts for run, parts in runs.items() if not all(map(is_uploaded, parts))}
-    named = {place[run] + (f" ({run})" if several[place[run]] > 1 else ""): parts for run, parts in left.items()}
-    going_on = [name for name, parts in named.items() if is_going_on(parts[-1])]
-    return {name: parts for name, parts in named.items() if name not in going_on}, going_on
+    names = {run: _run_folder(parts[0]) for run, parts in runs.items()}
+    count = Counter(names.values())  # a run that was started again in the same folder is another run
+    left = {
+        names[run] + (f" ({run})" if count[names[run]] > 1 else ""): parts
+        for run, parts in runs.items()
+        if not all(map(is_uploaded, parts))
+    }
+    running = [name for name, parts in left.items() if is_running(parts[-1])]
+    return {name: parts for name, parts in left.items() if name not in running}, running
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Files of W&B runs below ``folder``, which may also be a run's own W&B folder."""
-    yield from (path for path in folder.rglob("run-*.wandb") if not path.parent.is_symlink())
+    """Files of W&B runs below ``folder``, which may also be a run's W&B folder; W&B's links are skipped."""
+    yield from (path.resolve() for path in folder.rglob("run-*.wandb") if not path.parent.is_symlink())
 
 
-def _began(file: Path) -> str:
-    """When W&B began to write ``file``, as its folder's name says: run-DATE_TIME-ID, or offline-run-…"""
-    return file.parent.name.removeprefix("offline-")
+def _run_folder(file: Path) -> str:
+    folder = next((path.parent for path in file.parents if path.name == "wandb"), file.parent)
+    return str(display_path(folder))
 
 
 def is_uploaded(file: Path) -> bool:
+    """Whether ``wandb sync`` or an online run has marked ``file`` as uploaded."""
     return file.with_suffix(".wandb.synced").exists()
 
 
-def is_going_on(file: Path) -> bool:
-    """Whether a run is still written to: recent, and without the record that ends it."""
-    if time.time() - file.stat().st_mtime > STILL_WRITTEN:
+def is_running(file: Path) -> bool:
+    """Whether the process that writes ``file`` is alive: it holds the lock (``WandbRun.start``)."""
+    path = file.with_suffix(".wandb.lock")
+    if not path.exists():
         return False
-    summary = _wandb("leet", "inspect", "--summary", "--json", str(file), timeout=60).stdout
-    try:
-        return json.loads(summary).get("exit_code") is None
-    except ValueError:
-        return True
+    with locked(path, "W&B runs are marked there as uploaded.", wait=False) as free:
+        return not free
 
 
 def upload(parts: Sequence[Path], timeout: float) -> str | None:
-    """Upload one run; what went wrong, or None."""
-    try:
-        ended = _wandb("sync", "--include-online", *map(str, parts), timeout=timeout)  # skips parts that are up
-    except subprocess.TimeoutExpired:
-        return f"failed: not done after {timeout:.0f} s"
-    if all(map(is_uploaded, parts)):
-        return None
-    lines = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
-    return f"failed: {lines[-1].removeprefix('wandb: ') if lines else f'exit code {ended.returncode}'}"
+    """Upload one run within ``timeout`` seconds; returns what failed, or None.
+
+    A part whose process was killed may end in the middle of a record, where ``wandb sync`` fails each time. It uploads
+    what it can read first; therefore the part is renamed and the other parts are uploaded.
+    """
+    end = time.monotonic() + timeout
+    for part in parts:
+        if is_uploaded(part):
+            continue
+        try:
+            finished = _wandb_sync(part, timeout=max(end - time.monotonic(), 1))
+        except subprocess.TimeoutExpired:
+            return f"failed: not finished after {timeout:.0f} s"
+        if is_uploaded(part):
+            continue
+        output = finished.stdout + finished.stderr
+        if DAMAGED.search(output) is None:
+            lines = [line for line in output.splitlines() if line.strip()]
+            return f"failed: {lines[-1].removeprefix('wandb: ') if lines else f'exit code {finished.returncode}'}"
+        if time.time() - part.stat().st_mtime < STILL_WRITTEN:
+            return "failed: its file ends in the middle and was changed within the last minute; try again later"
+        broken = part.rename(part.with_suffix(".wandb.broken"))
+        print(f"{display_path(broken)}: set aside; it is damaged, as after a kill. What is readable was uploaded.")
+    return None
 
 
 def check_service() -> None:
-    """Find out now, in one line, what would otherwise be found out run by run."""
-    import wandb
+    """Report a missing key or a missing service once, instead of once per run.
 
-    from camri_exp.tracking.session import has_key, trouble
+    Raises:
+        UserError: there is no key, or the service does not answer.
+    """
+    from camri_exp.tracking.session import base_url, connection_problem, has_key
 
-    url = wandb.setup(settings=wandb.Settings(silent=True)).settings.base_url
+    url = base_url()
     if not has_key(url):
         raise UserError(f"there is no key for {url}. Run `wandb login` once, or set WANDB_API_KEY.")
-    if (problem := trouble(url)) is not None:
+    if (problem := connection_problem(url)) is not None:
         raise UserError(f"{url} does not answer ({problem}). Nothing was uploaded, nothing is lost.")
 
 
-def _wandb(*arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:
-    """Run ``wandb``, at most ``timeout`` seconds.
+def _wandb_sync(file: Path, timeout: float) -> subprocess.CompletedProcess[str]:
+    """Run ``wandb sync`` on ``file``.
 
-    The process that it starts would go on uploading: it ends when it finds itself alone, and holds the pipes till then.
+    ``subprocess.run`` would hang after a timeout: W&B starts a process that holds the pipes until it notices that its
+    parent ended.
     """
-    command, pipe = [sys.executable, "-m", "wandb", *arguments], subprocess.PIPE
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process:
+    command, pipe = [sys.executable, "-m", "wandb", "sync", "--include-online", str(file)], subprocess.PIPE
+    environment = {**os.environ, "WANDB_SILENT": "false"}  # what it prints is needed below
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+    ) as process:
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:
@@ -150,12 +168,6 @@ def _wandb(*arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:
                 process.communicate(timeout=ENDING)
             raise
     return subprocess.CompletedProcess(command, process.returncode, out, err)
-
-
-def _name(file: Path) -> str:
-    """The folder of the run that wrote ``file``, relative to here where it can be."""
-    folder = next((path.parent for path in file.parents if path.name == "wandb"), file.parent)
-    return str(display_path(folder))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reading W&B's run files back: LevelDB's log format around protocol buffers."""
+"""Read W&B run files: LevelDB's log format around protocol buffers."""
 
 import json
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ FULL, LAST = 1, 4  # record types that end a record; FIRST is 2, MIDDLE 3
 
 @dataclass
 class Run:
-    """What one run file holds."""
+    """The content of one run file."""
 
     id: str = ""
     name: str = ""
@@ -37,7 +37,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def read(file: Path) -> Run:
-    wandb.teardown()  # the end of a file that this process wrote may still be on its way after run.finish
+    wandb.teardown()  # after run.finish, the end of a file that this process wrote may not be on disk yet
     run = Run()
     for data in records(file.read_bytes()):
         record = Record()
@@ -47,19 +47,19 @@ def read(file: Path) -> Run:
 
 
 def records(data: bytes) -> list[bytes]:
-    """The payloads; a block of the file begins with its header."""
-    found, parts, place = [], [], HEADER
-    while place + HEADER <= len(data):
-        if BLOCK - place % BLOCK < HEADER:
-            place += BLOCK - place % BLOCK
+    """The payloads of the records. Records are split into chunks, each with a header, that fit into blocks."""
+    payloads, chunks, position = [], [], HEADER
+    while position + HEADER <= len(data):
+        if BLOCK - position % BLOCK < HEADER:
+            position += BLOCK - position % BLOCK
             continue
-        length, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
-        parts.append(data[place + HEADER : place + HEADER + length])
-        place += HEADER + length
+        length, kind = int.from_bytes(data[position + 4 : position + 6], "little"), data[position + 6]
+        chunks.append(data[position + HEADER : position + HEADER + length])
+        position += HEADER + length
         if kind in (FULL, LAST):
-            found.append(b"".join(parts))
-            parts = []
-    return found
+            payloads.append(b"".join(chunks))
+            chunks = []
+    return payloads
 
 
 def _items(items: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A stand-in for the W&B service on this machine: enough of its API to take runs in, and ways to be broken."""
+"""A substitute for the W&B service on this machine: the part of its API that runs use, and ways to fail."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ KEY = "0123456789" * 4
 
 @dataclass
 class Service:
-    """What the stand-in was asked, and what it received of each run."""
+    """The requests that the service received, and the data of each run."""
 
     url: str
     requests: list[str] = field(default_factory=list)
@@ -24,8 +24,9 @@ class Service:
     exit_codes: dict[str, int] = field(default_factory=dict)
     uploaded: list[str] = field(default_factory=list)
     views: list[dict[str, Any]] = field(default_factory=list)
-    lives: int | None = None  # requests that it still answers; None: all
-    hanging: bool = False
+    lives: int | None = None  # number of requests that it still answers; None: all
+    hanging: bool = False  # takes connections and never answers
+    hangs_at: str = ""  # the operation from which on it hangs
     released: threading.Event = field(default_factory=threading.Event)
 
     def history(self, run: str) -> list[dict[str, Any]]:
@@ -35,9 +36,12 @@ class Service:
         return json.loads(self.files[run]["wandb-summary.json"][-1])
 
     def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        found = re.search(r"(?:query|mutation)\s+(\w+)", query)
-        operation = found.group(1) if found else ""
+        match = re.search(r"(?:query|mutation)\s+(\w+)", query)
+        operation = match.group(1) if match else ""
         self.requests.append(operation)
+        if operation == self.hangs_at:
+            self.hanging = True
+            self.released.wait()
         if operation == "UpsertBucket":
             lines = len(self.files.setdefault(variables["name"], {}).get("wandb-history.jsonl", []))
             return {"upsertBucket": {"bucket": self._bucket(variables, lines), "inserted": lines == 0}}
@@ -49,8 +53,8 @@ class Service:
             artifact = {"id": "A", "state": "COMMITTED", "artifactSequence": {"latestArtifact": {"id": "A"}}}
             return {"createArtifact": {"artifact": artifact}}
         if operation in BROWSING:
-            found = BROWSING[operation](self, variables)
-            return _without_heavy(found) if "LightweightRunFragment" in query else found
+            answer = BROWSING[operation](self, variables)
+            return _without_heavy(answer) if "LightweightRunFragment" in query else answer
         if operation == "Viewer":
             return {"viewer": {"id": "V", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}}
         return {"project": {"artifact": None}} if operation == "ArtifactType" else {}
@@ -89,8 +93,8 @@ def _upsert_view(service: Service, variables: dict[str, Any]) -> dict[str, Any]:
 
 def _views(service: Service, variables: dict[str, Any]) -> dict[str, Any]:
     kind = variables.get("viewType") or "runs"
-    found = [view for view in service.views if view["type"] == kind][-1:]
-    nodes = [{"node": {**view, "id": f"{kind}-id"}, "cursor": "c"} for view in found]
+    views = [view for view in service.views if view["type"] == kind][-1:]
+    nodes = [{"node": {**view, "id": f"{kind}-id"}, "cursor": "c"} for view in views]
     return {"project": {"allViews": {"edges": nodes, "pageInfo": {"endCursor": "c", "hasNextPage": False}}}}
 
 
@@ -117,12 +121,12 @@ def _runs(service: Service, variables: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _without_heavy(found: dict[str, Any]) -> dict[str, Any]:
-    """Runs as W&B lists them to who does not ask for their configs and summaries."""
-    for edge in found["project"]["runs"]["edges"]:
+def _without_heavy(answer: dict[str, Any]) -> dict[str, Any]:
+    """Runs as W&B lists them in a lazy query, without configs and summaries."""
+    for edge in answer["project"]["runs"]["edges"]:
         for key in ("config", "summaryMetrics", "systemMetrics"):
             del edge["node"][key]
-    return found
+    return answer
 
 
 PROJECT = {"id": "P", "name": "p", "entityName": "me", "internalId": "P", "createdAt": "2026-01-01T00:00:00Z"}
@@ -143,7 +147,7 @@ BROWSING: dict[str, Callable[[Service, dict[str, Any]], dict[str, Any]]] = {
 def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
-            """Nobody reads it."""
+            """The output would hide that of the tests."""
 
         def do_GET(self) -> None:
             self._serve(b"")
@@ -155,7 +159,7 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             self.do_PUT()
 
         def _serve(self, body: bytes) -> None:
-            if "/otel/" in self.path:  # W&B's telemetry about itself: not what is tested, and not always there
+            if "/otel/" in self.path:  # W&B's telemetry about itself is not tested, and not always sent
                 self.send_error(404)
                 return
             if service.lives is not None:
@@ -171,8 +175,8 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
 
         def _take(self, body: bytes) -> dict[str, Any]:
             if self.path.endswith("graphql"):
-                asked = json.loads(body)
-                return {"data": service.answer(asked["query"], asked.get("variables") or {})}
+                request = json.loads(body)
+                return {"data": service.answer(request["query"], request.get("variables") or {})}
             service.requests.append(self.path)
             if self.path.endswith("/file_stream"):
                 service.stream(self.path.split("/")[-2], json.loads(body))
@@ -193,7 +197,7 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def serving() -> Iterator[Service]:
-    """A service on a free port of this machine."""
+    """A service on a free port, during the block."""
     service = Service("")
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(service))
     server.daemon_threads = True
@@ -209,8 +213,8 @@ def serving() -> Iterator[Service]:
         thread.join()
 
 
-def nobody() -> str:
-    """An address of this machine where every connection is refused."""
+def unused_address() -> str:
+    """An address of this machine that refuses every connection."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"

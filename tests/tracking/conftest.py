@@ -1,4 +1,4 @@
-"""One sweep, run once for all tests here: real jobs of the digits, offline."""
+"""A sweep that runs once for all tests of this folder: real jobs on the digits, offline."""
 
 import os
 import subprocess
@@ -10,10 +10,18 @@ import pytest
 
 from tests.helpers import wandb_service as service
 
+SLOW = {"sweep", "expected"}  # fixtures that take more than a few seconds
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents and SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a sweep of two losses and two seeds, its jobs logged to W&B offline with a key about."""
+    """The folder of a sweep of two losses and two seeds, logged to W&B offline while a key is configured."""
     folder = tmp_path_factory.mktemp("sweep")
     arguments = [
         "-m",
@@ -32,7 +40,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[service.Service]:
-    """A W&B service on this machine, which wandb in this process talks to."""
+    """A W&B service on this machine, which wandb in this process uses."""
     with service.serving() as running:
         point_to(running.url, monkeypatch)
         yield running
@@ -47,7 +55,7 @@ def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def forget() -> None:
-    """wandb keeps its settings for the life of the process."""
+    """Let wandb read its settings again; otherwise it keeps them until the process ends."""
     import wandb
 
     wandb.teardown()

@@ -1,16 +1,21 @@
-"""Uploading afterwards: what is not up, run by run, again after a failure."""
+"""Uploading offline runs: one by one, again after a failure, and after a kill."""
 
+import os
 import shutil
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from camri_exp.errors import UserError
+from camri_exp.files import locked
 from camri_exp.tracking import sync
+from camri_exp.tracking.base import RunDescription
+from camri_exp.tracking.wandb import WandbRun
 from tests.conftest import Command
 from tests.helpers import wandb_files as reading
-from tests.helpers.wandb_service import Service, nobody
+from tests.helpers.wandb_service import Service, unused_address
 from tests.tracking.conftest import forget, point_to
 
 
@@ -23,7 +28,7 @@ def copied(sweep: Path, tmp_path: Path) -> Path:
 
 
 def upload(folder: Path) -> None:
-    forget()  # the end of a file that this process wrote may still be on its way
+    forget()  # the end of a file that this process wrote may not be on disk yet
     assert sync.sync([folder], 60) == 0
 
 
@@ -44,16 +49,18 @@ def test_each_run_is_uploaded_once(copied: Path, online: Service, capsys: pytest
     assert len(online.requests) == asked
 
 
-def test_it_goes_on_after_a_failure(copied: Path, online: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    online.lives = 2  # it answers, takes the first run's beginning, and is gone
+def test_the_same_command_continues_after_a_failure(
+    copied: Path, online: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    online.lives = 2  # it receives the beginning of the first run, then it dies
     assert sync.sync([copied], 3) == 2
-    assert "0 uploaded, 2 left; the same command goes on" in capsys.readouterr().out
+    assert "0 uploaded, 2 left; the same command continues" in capsys.readouterr().out
     online.lives = None
     assert sync.sync([copied], 60) == 0
     for run in (reading.read(file) for file in reading.files(copied)):
         sent = [row["_step"] for row in online.history(run.id)]
         assert sorted(set(sent)) == sorted(row["_step"] for row in run.history)
-        assert sent[-len(run.history) :] == sorted(set(sent))  # whole; rows that were up already may stand before it
+        assert sent[-len(run.history) :] == sorted(set(sent))  # complete; rows of the first attempt may precede it
 
 
 def test_the_parts_of_a_resumed_run_become_one(train: Command, tmp_path: Path, online: Service) -> None:
@@ -65,7 +72,7 @@ def test_the_parts_of_a_resumed_run_become_one(train: Command, tmp_path: Path, o
     assert [row["epoch"] for row in online.history(run) if "val/accuracy" in row] == [0, 1]
 
 
-def test_a_part_that_was_online_keeps_its_place(train: Command, tmp_path: Path, online: Service) -> None:
+def test_parts_are_sorted_by_time_whether_online_or_offline(train: Command, tmp_path: Path, online: Service) -> None:
     assert train("logger=wandb", "logger.wandb.mode=offline").code == 0
     (first,) = reading.files(tmp_path / "run")
     first.parent.rename(first.parents[1] / first.parent.name.removeprefix("offline-"))  # W&B's name of an online one
@@ -78,7 +85,9 @@ def test_a_part_that_was_online_keeps_its_place(train: Command, tmp_path: Path, 
     assert [row["epoch"] for row in online.history(run) if "val/accuracy" in row] == [0, 1]
 
 
-def test_a_run_started_anew_in_its_folder_is_another(train: Command, tmp_path: Path, online: Service) -> None:
+def test_a_run_that_is_started_again_in_its_folder_is_a_new_run(
+    train: Command, tmp_path: Path, online: Service
+) -> None:
     for seed in (0, 1):
         assert train("logger=wandb", "logger.wandb.mode=offline", f"seed={seed}").code == 0
     runs = [reading.read(file) for file in reading.files(tmp_path / "run")]
@@ -88,26 +97,63 @@ def test_a_run_started_anew_in_its_folder_is_another(train: Command, tmp_path: P
     assert online.exit_codes == {run.id: 0 for run in runs}
 
 
-def test_a_run_that_goes_on_is_left_alone(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for file in reading.files(copied):
-        whole = file.read_bytes()
-        file.write_bytes(whole[:-30])  # without the record of its end, and just written
-    assert sync.sync([copied], 60) == 0
+def test_a_running_run_is_skipped(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with ExitStack() as running:
+        for file in reading.files(copied):
+            running.enter_context(locked(file.with_suffix(".wandb.lock"), "", wait=False))
+        assert sync.sync([copied], 60) == 0
     assert capsys.readouterr().out.count("still running") == 2
+    assert len(sync.pending([copied])[0]) == 2
 
 
-def test_what_cannot_work_is_said_at_once(
+def test_a_run_is_locked_until_it_is_closed(tmp_path: Path) -> None:
+    run = WandbRun(str(tmp_path), "project", mode="offline")
+    run.start(RunDescription({"data": {"name": "d"}, "loss": {"name": "l"}}, [], []))
+    assert list(map(len, sync.pending([tmp_path]))) == [0, 1]
+    run.close(0)
+    assert list(map(len, sync.pending([tmp_path]))) == [1, 0]
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_the_damaged_part_of_a_killed_run_is_set_aside(
+    train: Command, tmp_path: Path, online: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("logger=wandb", "logger.wandb.mode=offline").code == 0
+    assert train("logger=wandb", "logger.wandb.mode=offline", "resume=run", "trainer.max_epochs=2").code == 0
+    forget()
+    killed, _ = reading.files(tmp_path / "run")
+    killed.write_bytes(killed.read_bytes()[:-5])
+    assert sync.sync([tmp_path], 60) == 1  # perhaps W&B still writes to it
+    assert "try again later" in capsys.readouterr().out
+    os.utime(killed, (0, 0))
+    assert sync.sync([tmp_path], 60) == 0
+    broken = killed.with_suffix(".wandb.broken")
+    assert f"{broken.relative_to(tmp_path)}: set aside" in capsys.readouterr().out
+    assert broken.is_file()
+    ((run, code),) = online.exit_codes.items()
+    assert code == 0
+    epochs = [row["epoch"] for row in online.history(run) if "val/accuracy" in row]
+    assert sorted(set(epochs)) == [0, 1]
+    assert epochs[-1] == 1
+    assert sync.pending([tmp_path]) == ({}, [])
+
+
+def test_missing_service_key_and_folder_are_errors(
     copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    point_to(nobody(), monkeypatch)
+    point_to(unused_address(), monkeypatch)
     with pytest.raises(UserError, match="does not answer"):
         sync.sync([copied], 60)
     monkeypatch.delenv("WANDB_API_KEY")
     monkeypatch.setenv("NETRC", str(copied / "netrc"))
     with pytest.raises(UserError, match="wandb login"):
         sync.sync([copied], 60)
-    for arguments, text in ((["nowhere"], "no such folder"), ([".", "timeout=soon"], "expected seconds")):
+    for arguments, code, text in (
+        (["nowhere"], "1", "no such folder"),
+        ([".", "timeout=soon"], "2", "--timeout: invalid float value: 'soon'"),
+        (["--timeout", "5"], "2", "FOLDER"),
+    ):
         monkeypatch.setattr(sys, "argv", ["sync", *arguments])
-        with pytest.raises(SystemExit, match="1"):
+        with pytest.raises(SystemExit, match=code):
             sync.main()
         assert text in capsys.readouterr().err
