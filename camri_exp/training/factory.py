@@ -38,7 +38,7 @@ def build_scheduler(cfg: DictConfig) -> Callable[[torch.optim.Optimizer, int], A
 
 
 def build_callbacks(cfg: DictConfig) -> list[Callback]:
-    """The callbacks of the ``callbacks`` group, and the progress bar where ``trainer.enable_progress_bar`` asks for it."""
+    """The callbacks of the ``callbacks`` group, after the progress bar (``trainer.enable_progress_bar``)."""
     progress: list[Callback] = [EpochProgressBar()] if cfg.trainer.enable_progress_bar else []
     return progress + [instantiate(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
 

@@ -4,7 +4,7 @@ import logging
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
@@ -37,12 +34,13 @@ from camri_exp.results import (
     AngleStatistics,
     Predictions,
     RunResult,
+    SplitMetrics,
+    SplitPredictions,
     write_predictions,
 )
 from camri_exp.signals import exit_code
 from camri_exp.stored_config import CONFIG
-from camri_exp.tracking.base import ResultLogger, RunDescription
-from camri_exp.training.callbacks import CollectPredictions, EpochProgressBar, RebaseCheckpointPaths, ReseedEachEpoch
+from camri_exp.training.callbacks import CollectPredictions, RebaseCheckpointPaths, ReseedEachEpoch
 from camri_exp.training.checks import check_config, check_trainer
 from camri_exp.training.console import print_result
 from camri_exp.training.factory import (
@@ -52,6 +50,7 @@ from camri_exp.training.factory import (
     build_scheduler,
     build_trainer,
 )
+from camri_exp.training.loggers import describe, log_results, opened
 from camri_exp.training.resume import finished_result, resumed_config
 from camri_exp.training.warnings import ignore_known_warnings
 
@@ -83,34 +82,21 @@ def train(cfg: DictConfig) -> RunResult:
     own = identity.identity_of(cfg, model.loss.needs)
     _write_config(cfg, own, run_dir)
 
-    loggers = build_loggers(cfg)
-    with _closed(loggers):
-        _start(loggers, cfg, metadata.important_class_names)
-        predictions = CollectPredictions()
-        callbacks = [*_own_callbacks(cfg), predictions, *build_callbacks(cfg)]
+    predictions, loggers = CollectPredictions(), build_loggers(cfg)
+    with opened(loggers, describe(cfg, metadata.important_class_names)):
+        callbacks = [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), predictions, *build_callbacks(cfg)]
         trainer = build_trainer(cfg, run_dir, callbacks, loggers)
         check_trainer(cfg, trainer)
         with _stoppable(trainer, run_dir):
-            fit_seconds = _fit(cfg, trainer, model, data, run_dir)
+            seconds = _fit(cfg, trainer, model, data, run_dir)
             epochs = trainer.current_epoch
-            checkpoint = _chosen_checkpoint(cfg, run_dir)
-            for evaluate in (trainer.validate, trainer.test):
-                evaluate(model, datamodule=data, ckpt_path=str(checkpoint), verbose=False, weights_only=True)
-        result = RunResult(
-            **_description(cfg, model, own),
-            **_measurements(model, predictions.splits),
-            epochs=epochs,
-            fit_seconds=round(fit_seconds, 3),
-            images_per_second=round(model.meter.images_per_second * trainer.world_size, 1),
-            checkpoint=str(checkpoint.relative_to(run_dir)),
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
-            hardware=hardware(trainer),
-        )
+            checkpoint = _evaluate(cfg, trainer, model, data, run_dir)
+        result = _result(cfg, trainer, model, own, predictions.splits, epochs, seconds, checkpoint)
         if trainer.is_global_zero:
             write_predictions(run_dir / PREDICTIONS, predictions.splits)
             result.write(run_dir / RESULT)
             print_result(result, run_dir)
-            _log_results(loggers, result, predictions.splits, data, model)
+            log_results(loggers, result, predictions.splits, data, model)
     return result
 
 
@@ -118,39 +104,12 @@ def _write_config(cfg: DictConfig, own: identity.Identity, run_dir: Path) -> Non
     if cfg.resume is not None:  # until its new end the run is not finished
         (run_dir / RESULT).unlink(missing_ok=True)
     OmegaConf.update(cfg, "identity", asdict(own), force_add=True)
-    if rank_zero_only.rank == 0:
-        with atomic_write(run_dir / CONFIG) as file:
-            file.write(OmegaConf.to_yaml(cfg, resolve=True))
+    rank_zero_only(_write_text)(run_dir / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
 
 
-@contextmanager
-def _closed(loggers: Sequence[Logger]) -> Iterator[None]:
-    """Close the loggers that need it, with exit code 1 where the block ends in an error."""
-    exit_code = 1
-    try:
-        yield
-        exit_code = 0
-    finally:
-        for logger in loggers:
-            if isinstance(logger, ResultLogger):
-                logger.close(exit_code)
-
-
-def _start(loggers: Sequence[Logger], cfg: DictConfig, important_class_names: list[str]) -> None:
-    hydra_cfg = HydraConfig.get()
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
-    sweep_name = cfg.sweep.name if hydra_cfg.mode == RunMode.MULTIRUN else None
-    description = RunDescription(config, list(hydra_cfg.overrides.task), important_class_names, sweep_name)
-    for logger in loggers:
-        if isinstance(logger, ResultLogger):
-            logger.start(description)
-        else:
-            logger.log_hyperparams(config)
-
-
-def _own_callbacks(cfg: DictConfig) -> list[Callback]:
-    progress: list[Callback] = [EpochProgressBar()] if cfg.trainer.enable_progress_bar else []
-    return [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), *progress]
+def _write_text(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text)
 
 
 def _fit(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: Any, run_dir: Path) -> float:
@@ -185,54 +144,62 @@ def _stoppable(trainer: pl.Trainer, run_dir: Path) -> Iterator[None]:
         sys.exit(exit_code(stop))
 
 
-def _chosen_checkpoint(cfg: DictConfig, run_dir: Path) -> Path:
+def _evaluate(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: Any, run_dir: Path) -> str:
+    """Validate and test the chosen checkpoint; returns its path within the run's folder."""
     path = run_dir / "checkpoints" / f"{cfg.test_checkpoint}.ckpt"
     if not path.is_file():
         raise UserError(f"test_checkpoint={cfg.test_checkpoint}: the run ended before it wrote {path.name}.")
-    return path
+    for evaluate in (trainer.validate, trainer.test):
+        evaluate(model, datamodule=data, ckpt_path=str(path), verbose=False, weights_only=True)
+    return str(path.relative_to(run_dir))
 
 
-def _description(cfg: DictConfig, model: Classifier, own: identity.Identity) -> dict[str, Any]:
-    return {
-        "data": cfg.data.name,
-        "loss": cfg.loss.name,
-        "model": cfg.model.name,
-        "seed": cfg.seed,
-        "important_class": model.important_class,
-        "important_class_names": model.metadata.important_class_names,
-        "class_names": model.class_names,
-        "overrides": list(HydraConfig.get().overrides.task),
-        "config_hash": identity.config_hash(cfg),
-        "setting": own.configuration,
-        "class_free": own.class_free,
-        "loss_parameters": identity.loss_parameters(cfg),
-    }
+def _result(
+    cfg: DictConfig,
+    trainer: pl.Trainer,
+    model: Classifier,
+    own: identity.Identity,
+    predictions: Predictions,
+    epochs: int,
+    seconds: float,
+    checkpoint: str,
+) -> RunResult:
+    return RunResult(
+        data=cfg.data.name,
+        loss=cfg.loss.name,
+        model=cfg.model.name,
+        seed=cfg.seed,
+        important_class=model.important_class,
+        important_class_names=model.metadata.important_class_names,
+        class_names=model.class_names,
+        overrides=list(HydraConfig.get().overrides.task),
+        config_hash=identity.config_hash(cfg),
+        setting=own.configuration,
+        class_free=own.class_free,
+        loss_parameters=identity.loss_parameters(cfg),
+        val=_metrics(model, predictions["val"]),
+        test=_metrics(model, predictions["test"]),
+        angles=_angles(model, predictions["test"]),
+        epochs=epochs,
+        fit_seconds=round(seconds, 3),
+        images_per_second=round(model.meter.images_per_second * trainer.world_size, 1),
+        checkpoint=checkpoint,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        hardware=hardware(trainer),
+    )
 
 
-def _measurements(model: Classifier, predictions: Predictions) -> dict[str, Any]:
-    """Metrics of validation and test, and for cosine heads the statistics of the angles on test."""
+def _metrics(model: Classifier, split: SplitPredictions) -> SplitMetrics:
+    confusion = confusion_matrix(split.scores.argmax(1), split.target, len(model.class_names))
+    return summarize(confusion, model.important_class, model.class_names)
+
+
+def _angles(model: Classifier, split: SplitPredictions) -> AngleStatistics | None:
+    if split.angle is None:
+        return None
     classes = len(model.class_names)
-    metrics = {
-        split: summarize(
-            confusion_matrix(found.scores.argmax(1), found.target, classes), model.important_class, model.class_names
-        )
-        for split, found in predictions.items()
-    }
-    test = predictions["test"]
-    if test.angle is None:
-        return {**metrics, "angles": None}
-    angles = own_class_angles(test.angle, test.target, model.important_class, classes)
-    count = np.bincount(test.target, minlength=classes).tolist()
-    return {**metrics, "angles": AngleStatistics(count, angles.mean, angles.var)}
-
-
-def _log_results(
-    loggers: Sequence[Logger], result: RunResult, predictions: Predictions, data: Any, model: Classifier
-) -> None:
-    """Called after the results are on disk: nothing that a tracking service does can cost them."""
-    for logger in loggers:
-        if isinstance(logger, ResultLogger):
-            logger.log_results(result, predictions, data, model.loss.cpu().probabilities)
+    angles = own_class_angles(split.angle, split.target, model.important_class, classes)
+    return AngleStatistics(np.bincount(split.target, minlength=classes).tolist(), angles.mean, angles.var)
 
 
 def hardware(trainer: pl.Trainer) -> str:
