@@ -1,1 +1,1 @@
-"""Many runs to a decision: collect, select, compare, conclude, draw."""
+"""From the runs of sweeps to a decision: collect, select, compare, conclude, draw."""

@@ -6,7 +6,6 @@ from functools import lru_cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from camri_exp.figures.chart import Chart, HeatMapChart
 from camri_exp.reporting.collect import Unfinished
@@ -54,7 +53,7 @@ def render(
     """
     return _template().render(
         title=title,
-        plotly=Markup(_plotly()),
+        plotly=_plotly(),
         summary=summary,
         sentences=sentences,
         unfinished=unfinished,
