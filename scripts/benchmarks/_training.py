@@ -24,7 +24,7 @@ from camri_exp.identity import with_run_dir
 from camri_exp.models.classifier import Classifier
 from camri_exp.models.factory import build_classifier
 from camri_exp.models.metadata import metadata_of
-from camri_exp.training.callbacks import CollectPredictions, EpochProgressBar, RebaseCheckpointPaths, ReseedEachEpoch
+from camri_exp.training.callbacks import CollectPredictions, RebaseCheckpointPaths, ReseedEachEpoch
 from camri_exp.training.factory import build_callbacks, build_loggers, build_optimizer, build_scheduler, build_trainer
 from camri_exp.training.warnings import ignore_known_warnings
 
@@ -116,8 +116,8 @@ def trainer(cfg: DictConfig, *more: pl.Callback) -> Iterator[pl.Trainer]:
     ignore_known_warnings()
     with tempfile.TemporaryDirectory() as folder:
         cfg = with_run_dir(cfg, folder)
-        usual = [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), CollectPredictions(), EpochProgressBar()]
-        yield build_trainer(cfg, Path(folder), [*more, *usual, *build_callbacks(cfg)], build_loggers(cfg))
+        usual = [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), CollectPredictions(), *build_callbacks(cfg)]
+        yield build_trainer(cfg, Path(folder), [*more, *usual], build_loggers(cfg))
 
 
 def speeds(cfg: DictConfig) -> tuple[list[float], list[float]]:

@@ -70,6 +70,7 @@ def test_stored_measurements_are_complete() -> None:
                 assert Measurement.from_dict(row).met == row["met"]
 
 
+@pytest.mark.slow
 def test_one_benchmark_is_measured_and_added_to_the_file(tmp_path: Path) -> None:
     output = tmp_path / "here.json"
     output.write_text(json.dumps({"schema": 1, "benchmarks": {"other": {"rows": []}}}))
@@ -111,6 +112,7 @@ def test_the_gpu_measurements_run_on_the_cpu_too() -> None:
     assert (waits.ours, waits.met) == (0, True)
 
 
+@pytest.mark.slow
 def test_runs_at_once_have_a_total_speed() -> None:
     assert gpu.at_once(1, "default", "small_cnn", epochs=1) > 0
 

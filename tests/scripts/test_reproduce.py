@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import reproduce
 from hypothesis import given
 from hypothesis import strategies as st
 from reproduction import archive, page, page_tables
@@ -196,6 +197,7 @@ def digits_jobs(folder: Path) -> dict[Path, list[str]]:
     return jobs
 
 
+@pytest.mark.slow
 def test_a_sweep_skips_restored_runs(tmp_path: Path) -> None:
     """Although runs of an earlier version have other hashes."""
     jobs = digits_jobs(tmp_path / "sweep")
@@ -245,19 +247,21 @@ def test_the_remaining_time_is_estimated_from_archived_runs(archived: Path, tmp_
     assert "A run took 36 s so far: about" in text
 
 
-def reproduce(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run_script(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, ROOT / "scripts" / "reproduce.py", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_archived_runs_count_as_finished_where_they_are_restored(tmp_path: Path) -> None:
-    done = reproduce("--dataset", "gtsrb", "--budget", "cpu", "--kept", "--dry-run", cwd=tmp_path)
+    done = run_script("--dataset", "gtsrb", "--budget", "cpu", "--kept", "--dry-run", cwd=tmp_path)
     assert "165 finished, 0 to go" in done.stdout, done.stderr
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_options_can_be_given_as_key_and_value(tmp_path: Path) -> None:
-    done = reproduce("dataset=gtsrb", "budget=cpu", "seeds=1", "dry_run=true", "kept=false", cwd=tmp_path)
+    done = run_script("dataset=gtsrb", "budget=cpu", "seeds=1", "dry_run=true", "kept=false", cwd=tmp_path)
     assert "0 finished, 37 to go" in done.stdout, done.stdout + done.stderr
 
 
@@ -270,11 +274,15 @@ def test_options_can_be_given_as_key_and_value(tmp_path: Path) -> None:
         (["--page", "--seeds", "few"], "argument --seeds: invalid int value: 'few'. See --help."),
     ],
 )
-def test_mistakes_are_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
-    done = reproduce(*arguments, cwd=tmp_path)
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_mistakes_are_one_line(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", *arguments])
+    with pytest.raises(SystemExit, match="1"):
+        reproduce.main()
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
 
 
 def test_the_page_says_whether_validation_ranks_the_classes_as_test_does(kept: Path, archived: Path) -> None:
