@@ -16,6 +16,7 @@ from camri_exp.evaluation.predictions import ModelPredictions
 from camri_exp.figures import style
 from camri_exp.figures.confusion import confusion_matrix as draw_confusion_matrix
 from camri_exp.figures.tradeoff import recall_against_accuracy
+from camri_exp.files import without_nan
 from camri_exp.metrics.confusion import confusion_matrix
 from camri_exp.metrics.missed import missed_important
 from camri_exp.metrics.per_class import class_metrics
@@ -76,13 +77,9 @@ def confused(confusion: Array, names: Sequence[str]) -> list[Row]:
 def per_class(confusion: Array, names: Sequence[str], important: Sequence[int]) -> list[Row]:
     """Name, whether important, number of images and ``RATES`` of each class; None where a rate is undefined."""
     return [
-        [row.class_name, k in important, row.support, *(_or_none(getattr(row, rate)) for rate in RATES)]
+        [row.class_name, k in important, row.support, *without_nan([getattr(row, rate) for rate in RATES])]
         for k, row in enumerate(class_metrics(confusion, names))
     ]
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def missed(

@@ -72,25 +72,20 @@ def pending(folders: Iterable[Path]) -> tuple[dict[str, list[Path]], list[str]]:
             parts = runs.setdefault(file.stem.removeprefix("run-"), [])
             if file not in parts:
                 parts.append(file)
-    names = {run: _run_folder(parts[0]) for run, parts in runs.items()}
+    names = {run: str(display_path(parts[0].parents[2])) for run, parts in runs.items()}  # RUN/wandb/PART/FILE
     count = Counter(names.values())  # a run that was started again in the same folder is another run
     left = {
         names[run] + (f" ({run})" if count[names[run]] > 1 else ""): parts
         for run, parts in runs.items()
         if not all(map(is_uploaded, parts))
     }
-    running = [name for name, parts in left.items() if is_running(parts[-1])]
+    running = [name for name, parts in left.items() if any(map(is_running, parts))]
     return {name: parts for name, parts in left.items() if name not in running}, running
 
 
 def files(folder: Path) -> Iterator[Path]:
     """Files of W&B runs below ``folder``, which may also be a run's W&B folder; W&B's links are skipped."""
     yield from (path.resolve() for path in folder.rglob("run-*.wandb") if not path.parent.is_symlink())
-
-
-def _run_folder(file: Path) -> str:
-    folder = next((path.parent for path in file.parents if path.name == "wandb"), file.parent)
-    return str(display_path(folder))
 
 
 def is_uploaded(file: Path) -> bool:
@@ -127,7 +122,8 @@ def upload(parts: Sequence[Path], timeout: float) -> str | None:
         if DAMAGED.search(output) is None:
             lines = [line for line in output.splitlines() if line.strip()]
             return f"failed: {lines[-1].removeprefix('wandb: ') if lines else f'exit code {finished.returncode}'}"
-        if time.time() - part.stat().st_mtime < STILL_WRITTEN:
+        killed = part.with_suffix(".wandb.lock").exists()  # closing the run would have removed it
+        if not killed and time.time() - part.stat().st_mtime < STILL_WRITTEN:
             return "failed: its file ends in the middle and was changed within the last minute; try again later"
         broken = part.rename(part.with_suffix(".wandb.broken"))
         print(f"{display_path(broken)}: set aside; it is damaged, as after a kill. What is readable was uploaded.")

@@ -15,7 +15,7 @@ def test_tensorboard_logs_into_the_folder_of_the_run(train: Command, tmp_path: P
     finished = train("logger=tensorboard")
     assert finished.code == 0, finished.err
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    folder = tmp_path / "run" / "tensorboard"
+    folder = tmp_path / "run" / "lightning_logs"
     assert (folder / "hparams.yaml").is_file()
     events = accumulator.EventAccumulator(str(folder))
     events.Reload()
