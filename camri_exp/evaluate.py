@@ -1,7 +1,7 @@
 """``python -m camri_exp.evaluate``: all metrics of a trained model, with their uncertainty."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig
 
@@ -12,28 +12,29 @@ if TYPE_CHECKING:
     from camri_exp.evaluation.record import Evaluation
 
 
-@command("evaluate", paths=("checkpoint", "run", "compare", "output", "data.root"))
+@command("evaluate", paths=("checkpoint", "run", "compare", "output", "trust", "data.root"))
 def main(cfg: DictConfig) -> None:
     """Write ``evaluation.json`` and figures of ``cfg.checkpoint`` or ``cfg.run``, and print a short table."""
     from camri_exp.evaluation.metrics import evaluate_predictions
     from camri_exp.evaluation.predictions import SPLITS, from_checkpoint, from_run
     from camri_exp.evaluation.summary import summary_table
     from camri_exp.evaluation.write import write_evaluation
+    from camri_exp.stored_config import trusted_names
 
     if (cfg.checkpoint is None) == (cfg.run is None):
         raise UserError("Give either checkpoint=PATH (run the model) or run=DIR (the predictions of a finished run).")
     if cfg.split not in SPLITS:
         raise UserError(f"split={cfg.split}: expected one of {', '.join(SPLITS)}.")
-    splits = dict.fromkeys(("val", cfg.split))
+    splits, trusted = dict.fromkeys(("val", cfg.split)), trusted_names(cfg.trust)
     if cfg.checkpoint is not None:
         path = Path(cfg.checkpoint)
-        model = from_checkpoint(path, *splits, root=cfg.data.root, device=cfg.device)
+        model = from_checkpoint(path, *splits, root=cfg.data.root, device=cfg.device, trusted=trusted)
         run = path.resolve().parent
         run = run.parent if run.name == "checkpoints" else run
     else:
         run = Path(cfg.run)
-        model = from_run(run, *splits)
-    other = from_run(Path(cfg.compare), *splits) if cfg.compare is not None else None
+        model = from_run(run, *splits, trusted=trusted)
+    other = from_run(Path(cfg.compare), *splits, trusted=trusted) if cfg.compare is not None else None
     evaluation = evaluate_predictions(model, cfg.split, other)
     print(summary_table(evaluation))
     output = Path(cfg.output) if cfg.output else run
@@ -45,14 +46,15 @@ def main(cfg: DictConfig) -> None:
 
 def _log(cfg: DictConfig, run: Path, output: Path, evaluation: "Evaluation", figures: list[Path]) -> None:
     """Log the evaluation to the configured loggers, with the config of the evaluated run where it still exists."""
-    import yaml
+    from omegaconf import OmegaConf
 
     from camri_exp.identity import with_run_dir
+    from camri_exp.stored_config import CONFIG, load_run_config
     from camri_exp.tracking.base import ResultLogger, RunDescription
     from camri_exp.training.factory import build_loggers
 
-    path = run / "config.yaml"
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    stored = load_run_config(run, groups=()) if (run / CONFIG).is_file() else OmegaConf.create({})
+    config = cast("dict[str, Any]", OmegaConf.to_container(stored))
     names = {key: {"name": getattr(evaluation, key)} for key in ("data", "loss", "model")}
     overrides = [f"seed={evaluation.seed}", f"split={evaluation.split}"]
     description = RunDescription(

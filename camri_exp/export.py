@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from camri_exp.models.metadata import ModelMetadata
 
 
-@command("export", paths=("checkpoint", "output", "images", "data.root"))
+@command("export", paths=("checkpoint", "output", "images", "trust", "data.root"))
 def main(cfg: DictConfig) -> None:
     """Write ``cfg.checkpoint`` as ``cfg.format`` to ``cfg.output``, unless its outputs differ from those of PyTorch."""
     if cfg.checkpoint is None or cfg.output is None:
@@ -27,6 +27,7 @@ def main(cfg: DictConfig) -> None:
     from camri_exp.files import atomic_path
     from camri_exp.models.checkpoint import load
     from camri_exp.models.inference import Predictor
+    from camri_exp.stored_config import trusted_names
 
     if cfg.format not in FORMATS:
         raise UserError(f"format={cfg.format}: expected one of {', '.join(FORMATS)}.")
@@ -34,7 +35,7 @@ def main(cfg: DictConfig) -> None:
     suffix, write = FORMATS[cfg.format]
     if output.suffix != suffix:
         raise UserError(f"output={output}: format={cfg.format} writes a file that ends in {suffix}.")
-    config, model = load(checkpoint)
+    config, model = load(checkpoint, trusted_names(cfg.trust))
     bias, origin = _bias(cfg, checkpoint)
     images = _images(cfg, config, model.metadata)
     predictor = Predictor(model, device="cpu")
@@ -57,13 +58,14 @@ def main(cfg: DictConfig) -> None:
 def _bias(cfg: DictConfig, checkpoint: Path) -> tuple[float, str]:
     """The bias to store, and where it comes from."""
     from camri_exp.evaluation.operating_point import bias_of_checkpoint
+    from camri_exp.stored_config import trusted_names
 
     if isinstance(cfg.bias, int | float) and math.isfinite(cfg.bias):
         return float(cfg.bias), "(given)"
     if cfg.bias != "auto":
         raise UserError(f"bias={cfg.bias}: expected a number, or auto for the one chosen on validation.")
     try:
-        return bias_of_checkpoint(checkpoint), "(chosen on validation)"
+        return bias_of_checkpoint(checkpoint, trusted_names(cfg.trust)), "(chosen on validation)"
     except UserError as error:
         return 0.0, f"because {error}"
 

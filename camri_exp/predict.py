@@ -10,7 +10,7 @@ from camri_exp.cli import command
 from camri_exp.errors import UserError
 
 
-@command("predict", paths=("checkpoint", "images", "output"))
+@command("predict", paths=("checkpoint", "images", "output", "trust"))
 def main(cfg: DictConfig) -> None:
     """Write one row per image in ``cfg.images``: predicted class, probabilities and angle."""
     if cfg.checkpoint is None or cfg.images is None:
@@ -23,10 +23,12 @@ def main(cfg: DictConfig) -> None:
     from camri_exp.evaluation.operating_point import bias_of_checkpoint
     from camri_exp.models.checkpoint import load
     from camri_exp.models.inference import Predictor
+    from camri_exp.stored_config import trusted_names
 
     checkpoint, images = Path(cfg.checkpoint), Path(cfg.images)
-    config, model = load(checkpoint)
-    bias = bias_of_checkpoint(checkpoint) if cfg.bias == "auto" else float(cfg.bias or 0)
+    trusted = trusted_names(cfg.trust)
+    config, model = load(checkpoint, trusted)
+    bias = bias_of_checkpoint(checkpoint, trusted) if cfg.bias == "auto" else float(cfg.bias or 0)
     predictor = Predictor(model, device=cfg.device, precision=config.trainer.precision)
     output = Path(cfg.output) if cfg.output else None
     batch_size = cfg.batch_size or config.data.batch_size

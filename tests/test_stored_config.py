@@ -133,3 +133,20 @@ def test_an_interpolation_is_refused(
 def test_a_stored_cache_folder_is_dropped(config: dict[str, Any], tmp_path: Path) -> None:
     run = stored(config, tmp_path, lambda c: c["data"].update(cache_dir="/victim"))
     assert load_run_config(run).data.cache_dir is None
+
+
+def test_each_command_builds_a_foreign_class_only_where_it_is_trusted(
+    train: Command, command: Command, tmp_path: Path
+) -> None:
+    assert train().code == 0
+    checkpoint = f"checkpoint={tmp_path / 'run' / 'checkpoints' / 'best.ckpt'}"
+    for arguments in (
+        ("evaluate", checkpoint, "figures=false"),
+        ("export", checkpoint, "output=model.pt2", "format=torch", "check_images=2"),
+        ("train", f"resume={tmp_path / 'run'}", "trainer.max_epochs=2"),
+    ):
+        refused = command(*arguments)
+        assert refused.code == 1
+        assert "trust=tests.helpers.tiny.TinyDataModule" in refused.err
+        trusted = command(*arguments, "trust=my.Other,tests.helpers.tiny.TinyDataModule")
+        assert trusted.code == 0, trusted.err

@@ -1,5 +1,6 @@
 """The operating point: the bias added to the scores of the important classes, chosen on validation."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from camri_exp.errors import UserError
@@ -20,7 +21,7 @@ def operating_point(predictions: ModelPredictions) -> threshold.Point | None:
     return threshold.keeping(threshold.curve(val.scores, val.target, predictions.important), accuracy)
 
 
-def bias_of_checkpoint(checkpoint: Path) -> float:
+def bias_of_checkpoint(checkpoint: Path, trusted: Collection[str] = ()) -> float:
     """The bias of the operating point of the run that ``checkpoint`` belongs to.
 
     It is computed from the predictions that the run stored, so that the data is not needed.
@@ -35,5 +36,5 @@ def bias_of_checkpoint(checkpoint: Path) -> float:
             f"the predictions in {run} are those of {result.checkpoint}, not of {checkpoint.name}. "
             "Give that checkpoint, or a number: bias=NUMBER"
         )
-    point = operating_point(from_run(run, "val"))
+    point = operating_point(from_run(run, "val", trusted=trusted))
     return 0.0 if point is None else point.bias
