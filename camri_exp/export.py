@@ -24,7 +24,7 @@ def main(cfg: DictConfig) -> None:
     from camri_exp.deploy import parity
     from camri_exp.deploy.formats import FORMATS
     from camri_exp.deploy.metadata import export_metadata
-    from camri_exp.files import atomic_path
+    from camri_exp.files import atomic_path, require_writable
     from camri_exp.models.checkpoint import load
     from camri_exp.models.inference import Predictor
     from camri_exp.stored_config import trusted_names
@@ -35,6 +35,7 @@ def main(cfg: DictConfig) -> None:
     suffix, write = FORMATS[cfg.format]
     if output.suffix != suffix:
         raise UserError(f"output={output}: format={cfg.format} writes a file that ends in {suffix}.")
+    require_writable(output.parent, "Give another file: output=FILE")
     config, model = load(checkpoint, trusted_names(cfg.trust))
     bias, origin = _bias(cfg, checkpoint)
     images = _images(cfg, config, model.metadata)

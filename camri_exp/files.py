@@ -14,6 +14,8 @@ from filelock import FileLock, Timeout
 
 from camri_exp.errors import UserError
 
+CLAIM, OWNER = ".claim", ".claimed_by"  # in the folder of a run: its lock, and the name of the process that has it
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -34,6 +36,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_writable(folder: Path, advice: str) -> None:
+    """Make ``folder``, and check that files can be written there, before the work that they are to hold.
+
+    Raises:
+        UserError: they cannot; the message ends in ``advice``.
+    """
+    probe = folder / f".part-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}. {advice}") from error
 
 
 @contextmanager
@@ -93,8 +110,8 @@ def claimed(folder: Path, advice: str) -> Iterator[str | None]:
     Raises:
         UserError: the folder cannot be written; the message ends in ``advice``.
     """
-    owner = folder / ".claimed_by"
-    with locked(folder / ".claim", advice, wait=False) as mine:
+    owner = folder / OWNER
+    with locked(folder / CLAIM, advice, wait=False) as mine:
         if not mine:
             yield _read_owner(owner)
             return
@@ -103,6 +120,22 @@ def claimed(folder: Path, advice: str) -> Iterator[str | None]:
             yield None
         finally:
             owner.unlink(missing_ok=True)
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether a process, here or on another machine, works in ``folder``.
+
+    The lock is tried only where an owner has written its name, because a process that claims the folder at that moment
+    would find it taken. A killed process leaves its name and loses its lock.
+    """
+    path = folder / CLAIM
+    if not (folder / OWNER).is_file() or path.is_symlink():
+        return False
+    try:
+        with locked(path, "", wait=False) as free:
+            return not free
+    except UserError:  # a folder that only its owner can write
+        return False
 
 
 def _read_owner(path: Path) -> str:

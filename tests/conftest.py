@@ -81,3 +81,12 @@ def train(command: Command, tmp_path: Path) -> Command:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two short runs on the digits, by their loss; tests must not change them."""
+    from tests.helpers.runs import trained  # which needs this module
+
+    top = tmp_path_factory.mktemp("evaluate")
+    return {loss: trained(top / loss, "data=digits", f"loss={loss}", "model.width=0.5") for loss in ("camri", "ce")}

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from camri_exp.errors import UserError
-from camri_exp.files import atomic_path, atomic_write, display_path, locked, refuse_links, write_json
+from camri_exp.files import (
+    atomic_path,
+    atomic_write,
+    claimed,
+    display_path,
+    is_claimed,
+    locked,
+    refuse_links,
+    require_writable,
+    write_json,
+)
 from tests.conftest import TRUST, Command
 
 
@@ -69,6 +79,31 @@ def test_a_lock_belongs_to_one_process_and_ends_with_it(tmp_path: Path) -> None:
         process.kill()
     with locked(tmp_path / "lock", "") as mine:
         assert mine
+
+
+def test_a_folder_is_claimed_until_its_process_ends(tmp_path: Path) -> None:
+    assert not is_claimed(tmp_path)
+    holder = "import time; from pathlib import Path; from camri_exp.files import claimed\n"
+    holder += f"with claimed(Path({str(tmp_path)!r}), ''): print('held', flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert is_claimed(tmp_path)
+        with claimed(tmp_path, "") as owner:
+            assert owner is not None
+            assert owner.startswith(f"process {process.pid} on ")
+        process.kill()
+    assert not is_claimed(tmp_path)
+    with claimed(tmp_path, "") as owner:
+        assert owner is None
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path: Path) -> None:
+    require_writable(tmp_path / "new" / "folder", "")
+    assert os.listdir(tmp_path / "new" / "folder") == []
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be written: .*\. Give another folder"):
+        require_writable(tmp_path / "file" / "x", "Give another folder")
 
 
 def test_a_lock_that_cannot_be_made_ends_in_one_line(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camri_exp.errors import UserError
-from camri_exp.files import locked
+from camri_exp.files import is_claimed
 from camri_exp.results import (
     FAILURE,
     JOB,
@@ -28,7 +28,6 @@ from camri_exp.results import (
 
 CONFIG = "config.yaml"
 RUN_FILES = {RESULT, FAILURE, JOB, CONFIG}
-CLAIM = ".claim"  # the lock that a run holds (camri_exp.files.claimed)
 # Overrides that other fields of a run contain, or that do not change what it computes.
 NOT_IN_LABELS = (
     "seed=",
@@ -174,21 +173,16 @@ def _failure(folder: Path) -> str:
 def _state(folder: Path) -> str:
     """The state of a run with neither result nor failure.
 
-    A killed job leaves ``running`` in its record. Its lock ends with the process, so that a run is going on exactly
-    when the lock cannot be acquired. The lock is not tried for other jobs, because a sweep that starts a job at that
-    moment would skip it. A run outside of sweeps has no record.
+    A killed job leaves ``running`` in its record. Its claim ends with the process, so that a run is going on exactly
+    when its folder is claimed. A run outside of sweeps has no record.
     """
     if not any((folder / name).is_file() for name in (JOB, CONFIG)):
         return "not started"
-    claim = folder / CLAIM
     try:
         state = JobRecord.read(folder / JOB).state if (folder / JOB).is_file() else "running"
-        if state == "running" and claim.is_file() and not claim.is_symlink():  # a link could lead to any file
-            with locked(claim, "", wait=False) as acquired:
-                return "interrupted" if acquired else "running"
-    except UserError:  # a damaged record, or a folder that is read-only
-        pass
-    return "interrupted"
+    except UserError:  # a damaged record
+        state = "interrupted"
+    return "running" if state == "running" and is_claimed(folder) else "interrupted"
 
 
 def _run(folder: Path, result: RunResult) -> Run:

@@ -7,7 +7,7 @@ from pathlib import Path
 from camri_exp.errors import UserError
 from camri_exp.figures import style
 from camri_exp.figures.chart import Chart, HeatMapChart, draw
-from camri_exp.files import atomic_write, refuse_links
+from camri_exp.files import atomic_write, refuse_links, require_writable
 from camri_exp.reporting import html_report, tables
 from camri_exp.reporting.charts import charts
 from camri_exp.reporting.collect import Collection, collect
@@ -31,6 +31,7 @@ def write(
         UserError: no runs to compare, ``output`` contains links, or it cannot be written.
     """
     collection = collect(sweeps)
+    require_writable(output, "Give output=DIR")
     comparisons = compare_methods(collection.runs, protocol)
     conclusions = Conclusions(tasks=[conclude(comparison) for comparison in comparisons])
     sentences = [task.sentence for task in conclusions.tasks]

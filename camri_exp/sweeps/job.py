@@ -17,7 +17,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from camri_exp.errors import UserError
+from camri_exp.errors import UserError, first_line
 from camri_exp.files import claimed
 from camri_exp.identity import config_hash
 from camri_exp.reporting.ranking import resolve_ranks
@@ -43,8 +43,12 @@ def run(cfg: DictConfig, train: Callable[[DictConfig], RunResult]) -> Objectives
     if cfg.sweep.rerun not in RERUN:
         raise UserError(f"sweep.rerun={cfg.sweep.rerun}: expected {', '.join(RERUN)}.")
     folder = Path(HydraConfig.get().runtime.output_dir)
-    with claimed(folder, "Give another folder: hydra.sweep.dir=DIR") as other:
-        return _run_claimed(cfg, train, folder) if other is None else None
+    try:
+        with claimed(folder, "Give another folder: hydra.sweep.dir=DIR") as other:
+            return _run_claimed(cfg, train, folder) if other is None else None
+    except (UserError, OSError) as error:  # a full disk, say: not even the failure can be recorded
+        print(f"{folder.name} could not run: {first_line(error)}", file=sys.stderr)
+        return None
 
 
 def objectives(result: RunResult) -> Objectives:

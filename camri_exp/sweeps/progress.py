@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from camri_exp.errors import UserError
+from camri_exp.files import is_claimed
 from camri_exp.results import FAILURE, RESULT, FailureRecord, JobRecord
 from camri_exp.sweeps.job import read_record, state_of
 
@@ -38,6 +39,7 @@ class SweepProgress:
         self.expected = {name for name in names or () if rerun != "all" and (folder / name / RESULT).is_file()}
         self.records: dict[str, JobRecord] = {}  # with the state that the job has in this start of the sweep
         self.shown = ""
+        self.stopped = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, daemon=True)
 
@@ -46,6 +48,7 @@ class SweepProgress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.stopped = kind is not None
         self._stop.set()
         self._thread.join()
         self.read()
@@ -56,7 +59,14 @@ class SweepProgress:
 
     @property
     def failed(self) -> bool:
+        """Whether a job failed."""
         return any(record.state == "failed" for record in self.records.values())
+
+    @property
+    def lost(self) -> list[str]:
+        """The jobs that could not run, at the end of the sweep: their folder cannot be written, or they were killed."""
+        missing = [name for name in self.names or () if self._state(name) not in FINAL]
+        return [name for name in missing if not is_claimed(self.folder / name)]
 
     def read(self) -> None:
         """Read the records that this start of the sweep has written since the last call."""
@@ -87,7 +97,7 @@ class SweepProgress:
         names = list(self.names) if self.names is not None else sorted(self.records)
         lines = [f"{'state':<12}{'seconds':>9}  job in {self.folder}"]
         for name in names:
-            record = self.records.get(name) or JobRecord(state="not run here")
+            record = self.records.get(name) or JobRecord(state=self._missing(name))
             state = "interrupted" if record.state == "running" else record.state
             seconds = f"{record.seconds:.1f}" if record.seconds is not None and state != "skipped" else ""
             tries = f" (attempt {record.attempt})" if record.attempt > 1 and state != "skipped" else ""
@@ -95,6 +105,10 @@ class SweepProgress:
         if self.failed:
             lines.append("The traceback of a failed job is in its own run.log.")
         return "\n".join(lines)
+
+    def _missing(self, name: str) -> str:
+        """The state of a job without a record of this start: one of another process, of a stopped sweep, or lost."""
+        return "not run here" if self.stopped or is_claimed(self.folder / name) else "could not run"
 
     def _reason(self, name: str) -> str:
         try:

@@ -49,23 +49,29 @@ class GridSweeper(BasicSweeper):
             if os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise
             fail(f"the launcher stopped: {error}")
-        if progress.failed:
+        if progress.failed or progress.lost:
             sys.exit(1)
         return [returns]
 
     def jobs(self, arguments: Sequence[str]) -> list[list[str]]:
         """All jobs. Every value of every list is composed once, so that a wrong one ends the sweep before it starts."""
-        from camri_exp.cli import fail
+        from camri_exp.cli import check_config, fail
         from camri_exp.errors import UserError
+        from camri_exp.identity import job_name
         from camri_exp.reporting.ranking import resolve_ranks
+        from camri_exp.results import RESULT
         from camri_exp.sweeps.grid import covering, expand
 
         assert self.config is not None
         choices = self.config.hydra.runtime.choices
         try:
             jobs = expand(self.params, self.config.sweep.only, arguments, choices.loss, self.keys_of)
+            # The plug-ins need imports of seconds, which a sweep with nothing to do does without.
+            todo = not all((Path(self.config.hydra.sweep.dir) / job_name(job) / RESULT).is_file() for job in jobs)
             for job in covering(jobs):
-                resolve_ranks(self.compose(job))
+                cfg = self.compose(job)
+                resolve_ranks(cfg)
+                check_config(cfg, "train", plugins=todo)
         except UserError as error:
             fail(error)
         return jobs

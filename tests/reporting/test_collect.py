@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from camri_exp.errors import UserError
-from camri_exp.files import locked
+from camri_exp.files import claimed
 from camri_exp.reporting.collect import collect
 from camri_exp.reporting.grouping import configurations_of
 from camri_exp.results import JobRecord
@@ -62,19 +62,21 @@ def test_runs_without_a_result_are_listed_with_their_state(tmp_path: Path) -> No
     ]
 
 
-def test_a_job_is_running_while_its_lock_is_held(tmp_path: Path) -> None:
+def test_a_job_is_running_while_its_folder_is_claimed(tmp_path: Path) -> None:
     write_run(tmp_path / "fine", "ce", 0)
     for name, state in (("running", "running"), ("killed", "running"), ("stopped", "interrupted")):
         JobRecord(state=state).write(make_folder(tmp_path / name) / "job.json")
-        (tmp_path / name / ".claim").touch()
+        for left in (".claim", ".claimed_by"):  # by a process that was killed
+            (tmp_path / name / left).touch()
     (make_folder(tmp_path / "odd") / "job.json").write_text("{")
     for name in ("single", "single killed"):  # not jobs of a sweep
         (make_folder(tmp_path / name) / "config.yaml").touch()
-        (tmp_path / name / ".claim").touch()
+        for left in (".claim", ".claimed_by"):  # by a process that was killed
+            (tmp_path / name / left).touch()
 
     with ExitStack() as locks:
         for name in ("running", "stopped", "single"):
-            locks.enter_context(locked(tmp_path / name / ".claim", ""))
+            locks.enter_context(claimed(tmp_path / name, ""))
         states = {run.folder.name: run.state for run in collect([tmp_path]).unfinished}
 
     expected = {"killed": "interrupted", "odd": "interrupted", "running": "running", "stopped": "interrupted"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from camri_exp.files import write_json
+from camri_exp.files import claimed, write_json
 from camri_exp.sweeps import progress as progress_module
 from camri_exp.sweeps.hooks import SweepHooks
 from camri_exp.sweeps.progress import SweepProgress, span
@@ -53,6 +53,7 @@ def test_records_of_an_earlier_start_do_not_count(tmp_path: Path, clock: list[fl
     progress = SweepProgress(tmp_path, NOW, ["a"], 1)
     progress.read()
 
+    progress.stopped = True
     assert not progress.failed
     assert "not run here" in progress.table()
 
@@ -74,6 +75,24 @@ def test_table_says_state_seconds_attempts_and_the_reason(tmp_path: Path) -> Non
         "skipped                d",
         "The traceback of a failed job is in its own run.log.",
     ]
+
+
+def test_a_job_that_could_not_run_fails_the_sweep(tmp_path: Path) -> None:
+    record(tmp_path, "a", launch=NOW, state="done", seconds=1.0)
+    with SweepProgress(tmp_path, NOW, ["a", "b"], 2) as progress:
+        pass
+    assert progress.lost == ["b"]
+    assert "could not run" in progress.table()
+
+
+def test_a_job_of_another_process_fails_no_sweep(tmp_path: Path) -> None:
+    record(tmp_path, "a", launch="of another sweep", state="running")
+    with claimed(tmp_path / "a", "") as owner:
+        assert owner is None
+        with SweepProgress(tmp_path, NOW, ["a"], 1) as progress:
+            pass
+        assert not progress.lost
+        assert "not run here" in progress.table()
 
 
 def test_a_log_gets_a_line_only_when_a_job_ends(tmp_path: Path, clock: list[float]) -> None:
