@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from camri_exp.errors import UserError, first_line
 from camri_exp.files import write_json
+from camri_exp.text import printable
 
 # JSON has no NaN: files hold null in its place.
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
@@ -55,6 +56,7 @@ class Record:
             raise UserError(f"{where} is damaged: expected a JSON object, found a {type(content).__name__}.")
         if content.get("schema", cls.SCHEMA) != cls.SCHEMA:
             raise UserError(f"{where} has schema {content['schema']}; this version of camri_exp reads {cls.SCHEMA}.")
+        content = _printable(content)
         try:
             return cast(Self, _adapter(cast(Any, cls)).validate_python(content))
         except ValidationError as error:
@@ -71,6 +73,15 @@ class Record:
     def write(self, path: Path) -> None:
         """Write the record atomically to ``path``."""
         write_json(path, self.to_dict())
+
+
+def _printable(value: Any) -> Any:
+    """``value`` with the texts in it printable: a file may come from elsewhere."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list | tuple):
+        return [_printable(item) for item in value]
+    return {printable(str(k)): _printable(item) for k, item in value.items()} if isinstance(value, dict) else value
 
 
 @lru_cache

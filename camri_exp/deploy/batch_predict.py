@@ -19,6 +19,7 @@ from camri_exp.metrics import threshold
 from camri_exp.metrics.angles import angle_to_class
 from camri_exp.models.classifier import Classifier
 from camri_exp.models.inference import Predictor
+from camri_exp.text import csv_cell, printable
 
 COLUMNS = ("path", "prediction", "probability", "probability_important", "angle_deg")
 Array = npt.NDArray[Any]
@@ -34,7 +35,7 @@ class PredictionCounts:
 
     def skip(self, path: str, error: BaseException) -> None:
         self.unreadable.append(path)
-        tqdm.write(f"unreadable: {path} ({error})", file=sys.stderr)
+        tqdm.write(printable(f"unreadable: {path} ({error})"), file=sys.stderr)
 
 
 def predict_files(
@@ -84,7 +85,13 @@ def _rows(
     angles = np.degrees(angle_to_class(scores, prediction)) if model.has_cosine_scores else None
     for i, path in enumerate(paths):
         angle = "" if angles is None else f"{angles[i]:.3f}"
-        yield path, model.class_names[prediction[i]], f"{probability[i]:.6f}", f"{important[i]:.6f}", angle
+        yield (
+            csv_cell(path),
+            csv_cell(model.class_names[prediction[i]]),
+            f"{probability[i]:.6f}",
+            f"{important[i]:.6f}",
+            angle,
+        )
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """``report.html``: a single file that opens offline, with sortable tables and interactive charts."""
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,9 +53,13 @@ def render(
 
     The template escapes every text, because names of classes, folders and runs come from files.
     """
+    plotly = _text_of("plotly", "package_data/plotly.min.js")
+    script = _text_of("camri_exp.reporting", "report.js")
     return _template().render(
         title=title,
-        plotly=_plotly(),
+        plotly=plotly,
+        script=script,
+        script_hashes=" ".join(map(_csp_hash, (plotly, script))),
         summary=summary,
         sentences=sentences,
         unfinished=unfinished,
@@ -114,8 +120,14 @@ def sort_value(text: str) -> str | None:
         return "" if text == NOTHING else None
 
 
-def _plotly() -> str:
-    return files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8")
+def _text_of(package: str, name: str) -> str:
+    return files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def _csp_hash(script: str) -> str:
+    """The source of the Content-Security-Policy that allows this very script; the page runs no other one."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 @lru_cache

@@ -13,6 +13,7 @@ from typing import Any
 from camri_exp.reporting.collect import Run
 from camri_exp.reporting.selection import MethodResult, Protocol, TaskComparison
 from camri_exp.reporting.statistics import Difference, difference
+from camri_exp.text import csv_cell
 
 NOTHING = "-"  # as in the paper: no configuration keeps the baseline's accuracy
 COLUMNS = (  # "setting" is the configuration: the name is older, and scripts read this file
@@ -25,7 +26,6 @@ RUN_COLUMNS = (
     "data", "model", "loss", "seed", "important_class", "important_class_ids", "class_free", "configuration",
 )  # fmt: skip
 SPLIT_COLUMNS = ("accuracy", "recall_important", "precision_important", "macro_recall")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet evaluates a cell that starts with one of these
 
 
 def caption(protocol: Protocol) -> str:
@@ -185,8 +185,7 @@ def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 
 def _csv_cell(value: object) -> object:
     if isinstance(value, str):
-        prefix = "'" if value.startswith(FORMULA) else ""
-        return prefix + value.replace("\r", " ")  # csv leaves a carriage return unquoted, which readers take for a line
+        return csv_cell(value)
     return "" if isinstance(value, float) and math.isnan(value) else value
 
 

@@ -1,0 +1,35 @@
+"""Text from elsewhere, such as file and class names, made safe for the screen, tables and spreadsheets."""
+
+import unicodedata
+
+# A spreadsheet evaluates a cell that starts with one of these.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Control characters, and format characters such as those that reverse the direction of writing.
+INVISIBLE = ("Cc", "Cf")
+KEPT = "\n\t"
+
+
+def printable(text: str) -> str:
+    r"""``text`` with control characters as escapes (``\x1b``), because a terminal would obey them.
+
+    >>> printable("stop\x1b[2Jsign")
+    'stop\\x1b[2Jsign'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter.encode("unicode_escape").decode()
+        if unicodedata.category(letter) in INVISIBLE and letter not in KEPT
+        else letter
+        for letter in text
+    )
+
+
+def csv_cell(text: str) -> str:
+    """``text`` on one line and without control characters; one that would be a formula starts with an apostrophe.
+
+    >>> csv_cell("=1+1")
+    "'=1+1"
+    """
+    line = printable(text.replace("\r", " ").replace("\n", " ").replace("\t", " "))
+    return f"'{line}" if text.startswith(FORMULA) else line
