@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from camri_exp.files import atomic_write
 from camri_exp.metrics.angle_metric import own_angle
+from camri_exp.models.classifier import EvaluationBatch
 from camri_exp.results import Predictions, SplitPredictions
 
 log = logging.getLogger(__name__)
@@ -44,24 +45,19 @@ class RebaseCheckpointPaths(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        here = {
-            callback.state_key: str(callback.dirpath)
-            for callback in trainer.checkpoint_callbacks
-            if isinstance(callback, ModelCheckpoint)
-        }
-        for key, state in checkpoint.get("callbacks", {}).items():
-            if key in here:
-                checkpoint["callbacks"][key] = _rebased(state, Path(here[key]))
+        states = checkpoint.get("callbacks", {})
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint) and (key := callback.state_key) in states:
+                folder, state = str(callback.dirpath), states[key]
+                paths = {name: _moved(state[name], folder) for name in PATHS_OF_CHECKPOINTS if name in state}
+                scores = {_moved(path, folder): score for path, score in state.get("best_k_models", {}).items()}
+                states[key] = {**state, **paths, "best_k_models": scores, "dirpath": folder}
 
 
-def _rebased(state: dict[str, Any], folder: Path) -> dict[str, Any]:
-    def rebase(path: Any) -> str:
-        name = Path(str(path)).name
-        return str(folder / name) if name else ""
-
-    paths = {key: rebase(state[key]) for key in PATHS_OF_CHECKPOINTS if key in state}
-    scores = {rebase(path): score for path, score in state.get("best_k_models", {}).items()}
-    return {**state, **paths, "best_k_models": scores, "dirpath": str(folder)}
+def _moved(path: object, folder: str) -> str:
+    """The path in ``folder`` of the file ``path``; an empty path, which stands for no file, stays empty."""
+    name = Path(str(path)).name
+    return str(Path(folder) / name) if name else ""
 
 
 class MetricsCSV(Callback):
@@ -79,19 +75,16 @@ class MetricsCSV(Callback):
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step} | epoch_metrics(trainer)
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):  # Lightning keeps the earlier values
             row = {key: value for key, value in row.items() if not key.startswith("val/")}
-        rows = [earlier for earlier in self._read() if int(earlier["epoch"]) < trainer.current_epoch]
+        rows: list[dict[str, str]] = []
+        if self.path.exists():
+            with open(self.path, newline="", encoding="utf-8") as file:
+                rows = [earlier for earlier in csv.DictReader(file) if int(earlier["epoch"]) < trainer.current_epoch]
         rows.append({key: format(value, ".7g") for key, value in row.items()})
         columns = list(dict.fromkeys(key for row in rows for key in row))
         with atomic_write(self.path, newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
-
-    def _read(self) -> list[dict[str, str]]:
-        if not self.path.exists():
-            return []
-        with open(self.path, newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
 
 
 def epoch_metrics(trainer: pl.Trainer) -> dict[str, float]:
@@ -118,8 +111,8 @@ class CollectPredictions(Callback):
     def on_test_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
         self._add(*args, **kwargs)
 
-    def _add(self, pl_module: pl.LightningModule, outputs: Tensor, batch: Any, *_: Any) -> None:
-        _, target, index = batch
+    def _add(self, pl_module: pl.LightningModule, outputs: Tensor, batch: EvaluationBatch, *_: object) -> None:
+        target, index = batch[1:]
         self._batches.append((outputs.float().cpu(), target.cpu(), index.cpu()))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -18,7 +18,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     file.
     """
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         path = Path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

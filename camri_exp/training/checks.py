@@ -1,7 +1,5 @@
 """Checks before the training rather than after it."""
 
-from typing import Any
-
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -15,14 +13,10 @@ def check_config(cfg: DictConfig) -> None:
     Raises:
         UserError: a seed that is not a whole number in range, or nothing to train.
     """
-    _check_seed(cfg.seed)
+    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
+        raise UserError(f"seed={cfg.seed}: expected a whole number from 0 to {2**32 - 1}.")
     if cfg.trainer.max_epochs is not None and cfg.trainer.max_epochs < 1:
         raise UserError(f"trainer.max_epochs={cfg.trainer.max_epochs}: there is nothing to train. Give at least 1.")
-
-
-def _check_seed(seed: Any) -> None:
-    if not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise UserError(f"seed={seed}: expected a whole number from 0 to {2**32 - 1}.")
 
 
 def check_trainer(cfg: DictConfig, trainer: pl.Trainer) -> None:

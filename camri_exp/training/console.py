@@ -1,11 +1,12 @@
 """The short table that ends a run."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from camri_exp.files import display_path
 from camri_exp.results import RunResult
+
+NOT_REPEATED = ("loss=", "seed=", "resume=", "sweep.")  # overrides that a comparison of losses replaces
 
 
 def print_result(result: RunResult, run_dir: Path) -> None:
@@ -26,11 +27,5 @@ def print_result(result: RunResult, run_dir: Path) -> None:
         print(f"{label:{width}}  {getattr(result.val, key):10.4f}  {getattr(result.test, key):6.4f}")
     print(f"\nresults: {folder}")
     print(f"next:    python -m camri_exp.evaluate run={folder}")
-    print(f"         python -m camri_exp.train -m {_comparison(result.overrides)}")
-
-
-def _comparison(overrides: Sequence[str]) -> str:
-    """The run's own overrides, quoted for the shell, with the losses and seeds of a comparison."""
-    replaced = ("loss=", "seed=", "resume=", "sweep.")
-    own = [shlex.quote(item) for item in overrides if not item.lstrip("+").startswith(replaced)]
-    return " ".join([*own, "loss=ce,camri", "seed=0,1,2"])
+    kept = [shlex.quote(item) for item in result.overrides if not item.lstrip("+").startswith(NOT_REPEATED)]
+    print(f"         python -m camri_exp.train -m {' '.join([*kept, 'loss=ce,camri', 'seed=0,1,2'])}")

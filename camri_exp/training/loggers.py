@@ -9,6 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
+from camri_exp.data.base import ImageDataModule
 from camri_exp.models.classifier import Classifier
 from camri_exp.results import Predictions, RunResult
 from camri_exp.tracking.base import ResultLogger, RunDescription
@@ -41,7 +42,7 @@ def opened(loggers: Sequence[Logger], description: RunDescription) -> Iterator[N
 
 
 def log_results(
-    loggers: Sequence[Logger], result: RunResult, predictions: Predictions, data: Any, model: Classifier
+    loggers: Sequence[Logger], result: RunResult, predictions: Predictions, data: ImageDataModule, model: Classifier
 ) -> None:
     """Give the loggers the results. These must be on disk already: no tracking service may cost them."""
     for logger in loggers:

@@ -1,7 +1,6 @@
 """Resuming an interrupted run: with its own config, and nothing that would make it another run."""
 
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -29,14 +28,16 @@ def resumed_config(cfg: DictConfig, run_dir: Path) -> DictConfig:
     given = [item.lstrip("+~").partition("=")[0] for item in HydraConfig.get().overrides.task]
     given = [key for key in given if key not in ("resume", "trust")]
     composed = OmegaConf.create(OmegaConf.to_container(with_run_dir(cfg, str(run_dir)), resolve=True))
+    assert isinstance(composed, DictConfig)
     if not all(_free(key) for key in given):  # the user repeated the command: it must be the same run
-        changed = _changes(_flat(stored), _flat(composed))
-        if changed:
-            key, before, now = changed[0]
-            raise UserError(
-                f"resume={cfg.resume}: that run has {key}={before}, this command says {now}. "
-                f"Repeat the run's own overrides, or leave them out; only {', '.join(FREE)} may change."
-            )
+        before, now = _flat(stored), _flat(composed)
+        for key in {**before, **now}:
+            old, new = before.get(key, MISSING), now.get(key, MISSING)
+            if old != new and not _free(key) and key.split(".")[0] not in NOT_HASHED:
+                raise UserError(
+                    f"resume={cfg.resume}: that run has {key}={old}, this command says {new}. "
+                    f"Repeat the run's own overrides, or leave them out; only {', '.join(FREE)} may change."
+                )
         given = [key for key in FREE if not key.startswith("data.") or key.removeprefix("data.") in composed.data]
     for key in given:
         OmegaConf.update(stored, key, OmegaConf.select(composed, key), merge=False, force_add=True)
@@ -61,22 +62,15 @@ def _free(key: str) -> bool:
     return any(key == free or key.startswith(f"{free}.") for free in FREE)
 
 
-def _flat(cfg: Any) -> dict[str, Any]:
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    found: dict[str, Any] = {}
+def _flat(cfg: DictConfig) -> dict[str, object]:
+    values: dict[str, object] = {}
 
-    def walk(prefix: str, node: Any) -> None:
+    def walk(prefix: str, node: object) -> None:
         if isinstance(node, dict) and node:
             for key, value in node.items():
                 walk(f"{prefix}.{key}" if prefix else str(key), value)
         else:
-            found[prefix] = node
+            values[prefix] = node
 
-    walk("", plain)
-    return found
-
-
-def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    keys = [key for key in {**before, **now} if not _free(key) and key.split(".")[0] not in NOT_HASHED]
-    pairs = [(key, before.get(key, MISSING), now.get(key, MISSING)) for key in keys]
-    return [pair for pair in pairs if pair[1] != pair[2]]
+    walk("", OmegaConf.to_container(cfg, resolve=True))
+    return values

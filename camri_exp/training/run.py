@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -19,6 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from camri_exp import identity
+from camri_exp.data.base import ImageDataModule
 from camri_exp.data.factory import build_datamodule, important_class_ids
 from camri_exp.errors import UserError
 from camri_exp.files import atomic_write, display_path
@@ -80,7 +80,8 @@ def train(cfg: DictConfig) -> RunResult:
     metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
     model = build_classifier(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
     own = identity.identity_of(cfg, model.loss.needs)
-    _write_config(cfg, own, run_dir)
+    OmegaConf.update(cfg, "identity", asdict(own), force_add=True)
+    _write_config(cfg, run_dir)
 
     predictions, loggers = CollectPredictions(), build_loggers(cfg)
     with opened(loggers, describe(cfg, metadata.important_class_names)):
@@ -100,19 +101,15 @@ def train(cfg: DictConfig) -> RunResult:
     return result
 
 
-def _write_config(cfg: DictConfig, own: identity.Identity, run_dir: Path) -> None:
+@rank_zero_only
+def _write_config(cfg: DictConfig, run_dir: Path) -> None:
     if cfg.resume is not None:  # until its new end the run is not finished
         (run_dir / RESULT).unlink(missing_ok=True)
-    OmegaConf.update(cfg, "identity", asdict(own), force_add=True)
-    rank_zero_only(_write_text)(run_dir / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
+    with atomic_write(run_dir / CONFIG) as file:
+        file.write(OmegaConf.to_yaml(cfg, resolve=True))
 
 
-def _write_text(path: Path, text: str) -> None:
-    with atomic_write(path) as file:
-        file.write(text)
-
-
-def _fit(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: Any, run_dir: Path) -> float:
+def _fit(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: ImageDataModule, run_dir: Path) -> float:
     """Train to the end, from ``last.ckpt`` where the run is resumed; returns the seconds it took."""
     last = run_dir / "checkpoints" / "last.ckpt"
     resumed = cfg.resume is not None and last.is_file()
@@ -144,7 +141,7 @@ def _stoppable(trainer: pl.Trainer, run_dir: Path) -> Iterator[None]:
         sys.exit(exit_code(stop))
 
 
-def _evaluate(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: Any, run_dir: Path) -> str:
+def _evaluate(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: ImageDataModule, run_dir: Path) -> str:
     """Validate and test the chosen checkpoint; returns its path within the run's folder."""
     path = run_dir / "checkpoints" / f"{cfg.test_checkpoint}.ckpt"
     if not path.is_file():
