@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from camri_exp.errors import UserError
 
+TEMPORARY = ".part-"
 CLAIM, OWNER = ".claim", ".claimed_by"  # in the folder of a run: its lock, and the name of the process that has it
 
 
@@ -28,7 +29,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         yield path
         return
-    temporary = path.with_name(f".part-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -44,13 +45,38 @@ def require_writable(folder: Path, advice: str) -> None:
     Raises:
         UserError: they cannot; the message ends in ``advice``.
     """
-    probe = folder / f".part-{os.getpid()}-{secrets.token_hex(4)}"
+    probe = folder / f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"x")
         probe.unlink()
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}. {advice}") from error
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in ``folder`` and its folders.
+
+    Those of running processes stay, because an evaluation may be writing to the folder of a run.
+    """
+    for path in [*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")]:
+        pid = path.name.removeprefix(TEMPORARY).partition("-")[0]
+        linked = path.is_symlink() or path.parent.is_symlink()
+        if pid.isdecimal() and path.is_file() and not linked and not _is_running(int(pid)):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether there is a process ``pid`` on this machine, other than this one."""
+    if os.name != "posix":  # where signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        return True
+    return pid != os.getpid()
 
 
 @contextmanager
@@ -107,6 +133,8 @@ def locked(path: Path, advice: str, wait: bool = True) -> Iterator[bool]:
 def claimed(folder: Path, advice: str) -> Iterator[str | None]:
     """Claim ``folder`` for this process during the block; yields None, or else a description of who has it.
 
+    Temporary files that a killed process left there are removed.
+
     Raises:
         UserError: the folder cannot be written; the message ends in ``advice``.
     """
@@ -115,6 +143,7 @@ def claimed(folder: Path, advice: str) -> Iterator[str | None]:
         if not mine:
             yield _read_owner(owner)
             return
+        remove_temporary(folder)
         owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         try:
             yield None

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camri_exp.errors import UserError, first_line
-from camri_exp.files import atomic_write, locked
+from camri_exp.files import TEMPORARY, atomic_write, locked
 from camri_exp.records import Number, Record
 
 RESULT, JOB, FAILURE, PREDICTIONS, PLAN = "result.json", "job.json", "failure.json", "predictions.npz", "jobs.json"
@@ -205,6 +205,8 @@ def add_to_plan(folder: Path, names: Sequence[str]) -> None:
         UserError: the plan is damaged, or the folder cannot be written.
     """
     with locked(folder / ".plan", "Give another folder: hydra.sweep.dir=DIR"):
+        for path in folder.glob(f"{TEMPORARY}*"):  # of a killed start; this one holds the lock
+            path.unlink(missing_ok=True)
         planned = dict.fromkeys([*read_plan(folder), *names])
         with atomic_write(folder / PLAN) as file:
             json.dump(list(planned), file, indent=0)

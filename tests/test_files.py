@@ -98,6 +98,22 @@ def test_a_folder_is_claimed_until_its_process_ends(tmp_path: Path) -> None:
         assert owner is None
 
 
+def test_temporary_files_of_killed_processes_are_removed_when_the_folder_is_claimed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    for folder in (run, run / "checkpoints", elsewhere):
+        folder.mkdir()
+        (folder / f".part-{ended.pid}-00.json").touch()
+    (run / "checkpoints" / f".part-{os.getppid()}-00.ckpt").touch()  # a process that runs
+    (run / ".part-x").touch()
+    (run / "figures").symlink_to(elsewhere)
+    with claimed(run, ""):
+        pass
+    assert {path.name for path in run.rglob(".part-*")} == {f".part-{os.getppid()}-00.ckpt", ".part-x"}
+    assert os.listdir(elsewhere) == [f".part-{ended.pid}-00.json"]
+
+
 def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path: Path) -> None:
     require_writable(tmp_path / "new" / "folder", "")
     assert os.listdir(tmp_path / "new" / "folder") == []
