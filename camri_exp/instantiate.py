@@ -9,9 +9,8 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from camri_exp.errors import UserError, first_line
-
-# Config keys that are metadata, not constructor arguments.
-METADATA = ("name", "important_class")
+from camri_exp.schema import plugins
+from camri_exp.schema.plugins import METADATA
 
 
 def instantiate(node: DictConfig, where: str, drop: Collection[str] = (), **objects: Any) -> Any:
@@ -35,12 +34,14 @@ def partial_of(node: DictConfig, where: str, drop: Collection[str] = ()) -> Call
     """A callable with the arguments of ``node`` bound, as Hydra's ``_partial_: true`` gives it.
 
     Raises:
-        UserError: the target, or one nested in the arguments, cannot be imported.
+        UserError: the target, or one nested in the arguments, cannot be imported, or an argument does not fit the
+            annotations of the target.
     """
-    target_of(node, where)
-    settings = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-    assert isinstance(settings, dict)
-    settings = {key: value for key, value in settings.items() if key not in METADATA and key not in drop}
+    target = target_of(node, where)
+    content = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    assert isinstance(content, dict)
+    settings = {str(key): value for key, value in content.items() if key not in METADATA and key not in drop}
+    plugins.check_arguments(target, settings, where.partition("=")[0])
     try:
         return hydra.utils.instantiate(settings, _partial_=True, _convert_="all")
     except InstantiationException as error:
@@ -48,18 +49,13 @@ def partial_of(node: DictConfig, where: str, drop: Collection[str] = ()) -> Call
         raise UserError(f"{where}: _target_={settings.get('_target_')} cannot be built: {reason}") from error
 
 
-def target_of(node: DictConfig, where: str) -> Any:
+def target_of(node: DictConfig, where: str) -> Callable[..., Any]:
     """The class or function that ``node._target_`` names.
 
     Raises:
         UserError: it cannot be imported.
     """
-    try:
-        return hydra.utils.get_object(node["_target_"])
-    except (ImportError, ValueError) as error:
-        raise UserError(
-            f"{where}: _target_={node['_target_']} cannot be imported: {str(error).splitlines()[-1]}"
-        ) from error
+    return plugins.target_of(node.get("_target_"), where)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from camri_exp.cli import command
+from camri_exp.cli import check_config, command
 from camri_exp.errors import UserError
 from camri_exp.files import claimed, display_path
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from camri_exp.results import RunResult
 
 
-@command("train", paths=("resume", "ranking_sweep"), free=("sweep.only.",))
+@command("train", paths=("resume", "trust", "ranking_sweep"), free=("sweep.only.",), is_job=True)
 def main(cfg: DictConfig) -> tuple[float, float] | None:
     """Train one run, or one job of a sweep, which returns validation accuracy and recall to the sweeper."""
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         from camri_exp.sweeps import job
 
-        return job.run(cfg, _train)
+        return job.run(cfg, _checked_train)
     from camri_exp.reporting.ranking import resolve_ranks
 
     resolve_ranks(cfg)
@@ -35,6 +35,11 @@ def main(cfg: DictConfig) -> tuple[float, float] | None:
             raise UserError(f"{display_path(run_dir)} is being trained by {other}. Wait for it, or stop it first.")
         _train(cfg)
     return None
+
+
+def _checked_train(cfg: DictConfig) -> "RunResult":
+    check_config(cfg, "train")
+    return _train(cfg)
 
 
 def _train(cfg: DictConfig) -> "RunResult":

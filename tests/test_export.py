@@ -121,7 +121,7 @@ def test_a_file_that_differs_is_not_kept(runs, command, tmp_path, monkeypatch):
         (("output=m.onnx", "bias=much"), "a number, or auto"),
         (("output=m.onnx", "bias=inf"), "a number, or auto"),
         (("output=m.onnx", "images=nowhere"), "no such file or folder"),
-        (("output=m.onnx", "check_images=0"), "at least 1"),
+        (("output=m.onnx", "check_images=0"), "expected a whole number from 1 to 10000"),
     ],
 )
 def test_wrong_input_ends_in_one_or_two_lines(runs, command, arguments, message):

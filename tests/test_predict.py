@@ -127,7 +127,7 @@ def test_linear_heads_have_no_angle(command, tmp_path):
         (("images=.",), "contains no image"),
         (("images=.", "bias=much"), "a number, or auto"),
         (("images=.", "bias=nan"), "a number, or auto"),
-        (("images=.", "batch_size=0"), "at least 1"),
+        (("images=.", "batch_size=0"), "expected a whole number from 1 to 1000000, or null"),
         (("images=.", "device=tpu9"), "no such device"),
     ],
 )

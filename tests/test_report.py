@@ -122,7 +122,7 @@ def test_figures_are_not_written_through_a_link(command: Command, tmp_path: Path
     [
         (["sweep=nowhere"], "sweep=nowhere: there is no such folder"),
         (["sweep=sweep", "baseline=camry"], "Did you mean 'camri'?"),
-        (["sweep=sweep", "protocol=best"], "expected validation or paper"),
+        (["sweep=sweep", "protocol=best"], "expected one of validation, paper"),
         (["sweep=sweep", "output=sweep/jobs.json"], "the report cannot be written to sweep/jobs.json"),
         ([], "sweep is required"),
     ],

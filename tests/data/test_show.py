@@ -52,7 +52,7 @@ def test_wider_gaps_separate_the_groups_of_images() -> None:
     [
         (["output=sheet.txt"], "output=sheet.txt cannot be written: Format 'txt' is not supported"),
         (["output=no/where.png"], "output=no/where.png cannot be written: "),
-        (["images=0"], "images=0 variants=3; expected at least 1 image"),
+        (["images=0"], "images=0: expected a whole number from 1 to 1000."),
         (["data=gtrsb"], "Could not find 'data/gtrsb'"),
         (["data=folder", "data.root=nowhere"], "data.root=nowhere: there is no such folder or CSV file."),
     ],

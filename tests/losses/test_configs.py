@@ -81,7 +81,7 @@ def test_a_wrong_setting_ends_in_one_line(train: Command) -> None:
     ("override", "message"),
     [
         ("loss.alpha=[1,2]", "loss=focal: alpha has 2 values; expected a list of 4, one per class"),
-        ("loss.alpha=0.25", "loss=focal: alpha has 1 values; expected a list of 4, one per class"),
+        ("loss.alpha=0.25", "loss.alpha=0.25: expected a list of numbers or null."),
     ],
 )
 def test_a_wrong_alpha_is_refused_before_the_first_batch(override: str, message: str) -> None:

@@ -77,7 +77,7 @@ def test_rerun_says_what_of_the_rest_runs_again(sweep: Sweep, jobs: Callable[[],
     assert (fine / "result.json").stat().st_mtime_ns > first
     wrong = sweep("error", "sweep.rerun=some")
     assert wrong.code == 1
-    assert "sweep.rerun=some: expected failed, all, none" in wrong.err
+    assert "sweep.rerun=some: expected one of failed, all, none" in wrong.err
 
 
 def test_another_config_in_the_same_folder_is_not_taken_for_this_one(sweep: Sweep, jobs: Any) -> None:

@@ -1,0 +1,212 @@
+"""The keys of every command, with their types. What they mean is said by the comments of ``configs/``.
+
+A class is a group of keys; an attribute with a value may be left out. Plug-ins, which have ``_target_``, are checked
+by their constructors instead (``plugins``); for data sets there are bounds in addition. An upper bound is there where
+a larger value could only be a slip that exhausts memory.
+"""
+
+from typing import Annotated, Any, Literal
+
+from camri_exp.schema.values import Pattern, Range, Words
+
+Count = Annotated[int, Range(least=1)]
+Share = Annotated[float, Range(least=0, most=1)]
+Limit = Annotated[
+    Annotated[int, Range(least=0)] | Annotated[float, Range(above=0, most=1)],
+    Words("a whole number of batches, a share above 0.0 and at most 1.0"),
+]
+# A folder may be named by a number, which Hydra reads as one.
+Path = Annotated[str | int | float, Words("a path")]
+Name = Annotated[str | int | float, Words("a name")]
+Seed = Annotated[int, Range(0, 2**32 - 1)]
+Device = Annotated[str, Words("a device such as cpu, cuda or cuda:1")]
+BatchSize = Annotated[int, Range(1, 10**6)]
+# Classes may be named by whatever a folder or a CSV calls them, so "nan" and "true" are names too.
+ClassName = bool | int | str | Annotated[float, Range(finite=False)]
+Classes = Annotated[ClassName | list[ClassName] | None, Words("an id, a name, a list of either, or null")]
+Precision = Literal[
+    "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "transformer-engine",
+    "transformer-engine-float16", "32", "16", "bf16", "64", 32, 16, 64,
+]  # fmt: skip
+
+
+class Open:
+    """A group whose further keys are checked by the object that is built of it."""
+
+
+class Plugin(Open):
+    """A group with ``_target_``."""
+
+
+class Plugins:
+    """A group of plug-ins by name; null leaves one out."""
+
+
+class Augmentation(Open):
+    flip: bool = False
+    crop: float = 0.0
+    degrees: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+
+
+class Imbalance(Open):
+    profile: Literal["class", "exponential", "step"]
+    ratio: float
+    class_name: Classes = None
+    seed: Annotated[int, Range(least=0)] = 0
+
+
+class Data(Plugin):
+    name: str
+    root: Path | None = None
+    important_class: Classes = None
+    batch_size: BatchSize = 64
+    image_size: Annotated[int, Range(1, 4096)] = 32
+    augmentation: Augmentation | None = None
+    imbalance: Imbalance | None = None
+
+
+class Loss(Plugin):
+    name: str
+
+
+class Model:
+    name: str
+    freeze_epochs: Annotated[int, Range(least=0)]
+    channels_last: bool
+    compile: bool
+    width: Annotated[float, Range(above=0, most=64)] = 1.0
+    pretrained: bool = False
+    weights: Path | None = None
+    embedding: Annotated[int, Range(1, 65536)] | None = None
+    small_stem: bool = False
+
+
+class Trainer(Plugin):
+    max_epochs: Count | Literal[-1] | None
+    log_every_n_steps: Count
+    enable_progress_bar: bool | None
+    accelerator: str = "auto"
+    devices: Annotated[
+        Annotated[int, Range(1, 1024)]
+        | Literal[-1]
+        | list[int]
+        | Annotated[str, Pattern(r"auto|-1|\d{1,4}(, *\d{1,4})*")],
+        Words("a number of devices from 1 to 1024, a list of their indices, -1 or auto"),
+    ] = 1
+    precision: Precision | None = None
+    gradient_clip_val: Annotated[float, Range(least=0)] | None = None
+    limit_train_batches: Limit | None = None
+    limit_val_batches: Limit | None = None
+    limit_test_batches: Limit | None = None
+    check_val_every_n_epoch: Count | None = 1
+    enable_model_summary: bool | None = False
+    num_sanity_val_steps: Annotated[int, Range(least=-1)] | None = 0
+    use_distributed_sampler: bool = False
+    deterministic: bool | Literal["warn"] | None = None
+    benchmark: bool | None = None
+    keep_freed_memory: bool | None = None
+    # Not in the configs: what can be added with a plus and has bounds that Lightning does not check.
+    accumulate_grad_batches: Count = 1
+    num_nodes: Annotated[int, Range(1, 65536)] = 1
+    max_steps: Count | Literal[-1] = -1
+    min_epochs: Annotated[int, Range(least=0)] | None = None
+    min_steps: Annotated[int, Range(least=0)] | None = None
+
+
+class Sweep:
+    name: Name
+    rerun: Literal["failed", "all", "none"]
+    only: Annotated[dict[str, Any] | None, Words("lists of values by loss and key")]
+    attempts: Count
+    gpus_per_job: Annotated[float, Range(0, 1024)] | None
+    cpus_per_job: Annotated[float, Range(0, 65536)]
+    ranked_by: str
+    ranked_on: Literal["val", "test"]
+    launch: str
+
+
+class Train:
+    important_class: Classes
+    seed: Seed
+    test_checkpoint: str
+    resume: Path | None
+    trust: str | list[str] | None
+    ranking_sweep: Path | None
+    sweep: Sweep
+    data: Data
+    model: Model
+    head: Plugin
+    loss: Loss
+    optimizer: Plugin
+    scheduler: Plugin
+    trainer: Trainer
+    callbacks: Plugins
+    logger: Plugins = Plugins()
+
+
+class DataRoot:
+    root: Path | None
+
+
+class Evaluate:
+    checkpoint: Path | None
+    run: Path | None
+    split: Literal["train", "val", "test"]
+    compare: Path | None
+    output: Path | None
+    figures: bool
+    trust: str | list[str] | None
+    device: Device | None
+    data: DataRoot
+    logger: Plugins = Plugins()
+
+
+Bias = Annotated[float | Literal["auto"], Words("a number, or auto for the one chosen on validation")]
+
+
+class Predict:
+    checkpoint: Path | None
+    images: Path | None
+    output: Path | None
+    bias: Annotated[Bias | None, Words("a number, or auto for the one chosen on validation")]
+    batch_size: BatchSize | None
+    trust: str | list[str] | None
+    device: Device | None
+
+
+class Export:
+    checkpoint: Path | None
+    output: Path | None
+    format: Literal["onnx", "torch"]
+    bias: Bias
+    images: Path | None
+    trust: str | list[str] | None
+    check_images: Annotated[int, Range(1, 10_000)]
+    data: DataRoot
+
+
+class Report:
+    sweep: Path
+    baseline: str
+    tolerance: Share
+    protocol: Literal["validation", "paper"]
+    output: Path | None
+    names: dict[str, str]
+    figures: bool = True
+
+
+class Show:
+    data: Data
+    seed: Seed
+    images: Annotated[int, Range(1, 1000)]
+    variants: Annotated[int, Range(0, 1000)]
+    output: Path
+
+
+COMMANDS: dict[str, type] = {
+    "train": Train, "evaluate": Evaluate, "predict": Predict, "export": Export, "report": Report, "show": Show
+}  # fmt: skip

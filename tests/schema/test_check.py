@@ -1,0 +1,116 @@
+"""Generated: each key of each command and each option of a plug-in with values of every kind.
+
+A value is refused in one line, or it is one that the key's documentation allows.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from camri_exp.cli import CONFIGS, check_config, register_resolvers
+from camri_exp.errors import UserError
+from camri_exp.schema.check import check_plugins, check_values, plain
+from camri_exp.schema.keys import COMMANDS
+
+WRONG: dict[str, Any] = {
+    "text": "abc", "number": 3, "float": 1.5, "list": ["a", 2], "mapping": {"a": 1}, "bool": True, "nan": math.nan,
+    "inf": math.inf, "-inf": -math.inf, "negative": -7, "huge": 10**12, "null": None,
+}  # fmt: skip
+GROUPS = ("data", "loss", "head", "optimizer", "scheduler", "callbacks", "logger")
+OPTIONS = [
+    f"{group}={path.stem}" for group in GROUPS for path in sorted((CONFIGS / group).glob("*.yaml"))
+]  # fmt: skip
+# Where any scalar may be meant: a class or a folder can be called so.
+NAMES = ("important_class", "class_name", "root", "resume", "ranking_sweep", "sweep.name", "weights")
+
+
+@cache
+def composed(command: str, *overrides: str) -> DictConfig:
+    register_resolvers()
+    given = [*overrides, *(["data.root=somewhere"] if "data=folder" in overrides else [])]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose(command, given)
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[str]:
+    """The keys of a config whose values are no groups, and the groups themselves."""
+    for key in node:
+        name = f"{prefix}{key}"
+        yield name
+        if isinstance(node._get_node(key), DictConfig) and not OmegaConf.is_interpolation(node, key):
+            yield from leaves(node[key] or {}, f"{name}.")
+
+
+def cases() -> list[tuple[str, tuple[str, ...], str]]:
+    found = [(command, (), key) for command in COMMANDS for key in leaves(composed(command))]
+    for option in OPTIONS:
+        group = option.partition("=")[0]
+        node = composed("train", option).get(group) or {}
+        found += [("train", (option,), f"{group}.{key}") for key in leaves(node)]
+    return [case for case in found if "_target_" not in case[2]]
+
+
+CASES = cases()
+
+
+@cache
+def plain_config(command: str, *overrides: str) -> dict[str, Any]:
+    return plain(composed(command, *overrides))
+
+
+def outcome(command: str, overrides: tuple[str, ...], key: str, value: Any) -> str | None:
+    """The error for a value, None where it is accepted."""
+    values = with_value(plain_config(command, *overrides), key.split("."), value)
+    try:
+        check_values(values, command)
+        check_plugins(values, command)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def with_value(node: dict[str, Any], keys: list[str], value: Any) -> dict[str, Any]:
+    first, *rest = keys
+    return {**node, first: with_value(node[first], rest, value) if rest else value}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_values_of_the_configs_are_accepted(command: str) -> None:
+    needed = ["sweep=somewhere"] if command == "report" else []
+    check_config(composed(command, *needed), command)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_every_option_is_accepted(path: Path) -> None:
+    override = f"{path.parent.name}={path.stem}"
+    check_config(composed("train", override, *(["model.name=resnet18"] if override == "model=timm" else [])), "train")
+
+
+def test_every_key_refuses_wrong_values_in_one_line() -> None:
+    count = refused = 0
+    accepted = []
+    for command, overrides, key in CASES:
+        for kind, value in WRONG.items():
+            error = outcome(command, overrides, key, value)
+            count += 1
+            refused += error is not None
+            if error is None:
+                accepted.append((command, *overrides, key, kind))
+                continue
+            assert len(error.splitlines()) == 1, error
+            assert len(error) < 400, error
+            assert "Traceback" not in error
+    print(f"{count} values of {len(CASES)} keys: {refused} refused, {len(accepted)} accepted")
+    assert count > 500
+    never = [case for case in accepted if case[-1] in ("nan", "inf", "-inf") and not case[-2].endswith(NAMES)]
+    assert [case for case in never if case[-2].split(".")[-1] not in FREE] == []
+
+
+# An argument that a function passes on in its **options.
+FREE = ("cycle_momentum",)
