@@ -157,21 +157,15 @@ def _variances(configurations: Sequence[Configuration]) -> dict[float | None, li
     """By scale: margin, and the variances of the important class and of the others, means over the runs."""
     by_scale: dict[float | None, list[tuple[float, float, float]]] = {}
     for configuration in configurations:
-        margin, scale = _margin(configuration), configuration.parameters.get("scale")
+        parameters = configuration.parameters
+        has_margin = any("margin" in key for key in parameters)  # under any name: that of LDAM is not a single angle
+        margin, scale = parameters.get("margin") if has_margin else 0, parameters.get("scale")
         runs = configuration.runs.values()
         sides = [by_side(run.angles.variance, configuration.important) for run in runs if run.angles]
-        if margin is not None and sides and (scale is None or isinstance(scale, int | float)):
+        if isinstance(margin, int | float) and sides and (scale is None or isinstance(scale, int | float)):
             important, others = np.mean(sides, axis=0).tolist()
             by_scale.setdefault(scale, []).append((margin, important, others))
     return by_scale
-
-
-def _margin(configuration: Configuration) -> float | None:
-    """0 where the loss has no margin under any name; None where its margins are not a single angle, as for LDAM."""
-    if not any("margin" in key for key in configuration.parameters):
-        return 0
-    margin = configuration.parameters.get("margin")
-    return margin if isinstance(margin, int | float) else None
 
 
 def _variance_lines(label: str, points: Sequence[tuple[float, float, float]], colour: str, marker: str) -> list[Series]:

@@ -128,12 +128,9 @@ def collect(sweeps: Iterable[str | Path]) -> Collection:
     if not finished:
         where = ", ".join(map(str, folders))
         raise UserError(f"sweep={where}: no finished run (no result.json) below it; {len(unfinished)} unfinished.")
-    runs = list({_identity(run): run for run in reversed(finished)}.values())[::-1]  # the first of equal runs
+    unique = {(run.setting, run.seed, () if run.class_free else run.important): run for run in reversed(finished)}
+    runs = list(unique.values())[::-1]  # the first of equal runs
     return Collection(runs, unfinished, len(finished) - len(runs), list(dict.fromkeys(damaged_plans)))
-
-
-def _identity(run: Run) -> tuple[Any, ...]:
-    return run.setting, run.seed, () if run.class_free else run.important
 
 
 def _jobs(folder: Path, damaged_plans: list[str]) -> Iterator[Path]:

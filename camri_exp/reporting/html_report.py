@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from camri_exp.figures.chart import Chart, HeatMapChart
 from camri_exp.reporting.collect import Unfinished
-from camri_exp.reporting.grouping import Configuration, mean
+from camri_exp.reporting.grouping import mean
 from camri_exp.reporting.plotly_charts import PlotlyFigure, plotly_figure
 from camri_exp.reporting.selection import ROUNDING, Protocol, TaskComparison
 from camri_exp.reporting.tables import NOTHING, caption, details, display, grid
@@ -102,14 +102,11 @@ def _configurations(comparison: TaskComparison, protocol: Protocol, names: Mappi
         values = [mean(get(s)) for s in ("val", "test") for get in (configuration.recall, configuration.accuracy)]
         row = [display(configuration.loss, names), configuration.label, str(len(configuration.runs))]
         rows.append(row + [f"{value:.4f}" for value in values])
-        marks.append(_mark(configuration, selected, floor, protocol.split))
+        if any(configuration is other for other in selected):
+            marks.append("selected")
+        else:
+            marks.append("below" if mean(configuration.accuracy(protocol.split)) < floor - ROUNDING else "")
     return Table(header, rows, marks)
-
-
-def _mark(configuration: Configuration, selected: Sequence[Configuration | None], floor: float, split: str) -> str:
-    if any(configuration is other for other in selected):
-        return "selected"
-    return "below" if mean(configuration.accuracy(split)) < floor - ROUNDING else ""
 
 
 def sort_value(text: str) -> str | None:

@@ -17,15 +17,12 @@ NO_BOX = "<extra></extra>"  # plotly would put the trace's name in a second box
 
 def plotly_figure(chart: Chart | HeatMapChart) -> PlotlyFigure:
     """The chart as plain values that ``Plotly.newPlot`` accepts; NaN becomes null, which plotly leaves out."""
-    figure = _heat_maps(chart) if isinstance(chart, HeatMapChart) else _series_chart(chart)
-    return dict(without_nan(figure))
-
-
-def _series_chart(chart: Chart) -> PlotlyFigure:
+    if isinstance(chart, HeatMapChart):
+        return dict(without_nan(_heat_maps(chart)))
     layout = _layout(chart.title, chart.x, chart.y)
     if chart.reference is not None:
         layout |= _reference(chart.reference)
-    return {"data": [_trace(series, chart.hover) for series in chart.series], "layout": layout}
+    return dict(without_nan({"data": [_trace(series, chart.hover) for series in chart.series], "layout": layout}))
 
 
 def _trace(series: Series, hover: str) -> PlotlyFigure:
@@ -47,16 +44,12 @@ def _trace(series: Series, hover: str) -> PlotlyFigure:
         if errors:
             trace[key] = _error_bars(errors, series.colour)
     if series.hover:
-        texts = [_hover(text) for text in series.hover]
+        lines = [escape(text).split("\n") for text in series.hover]
+        texts = ["<br>".join([f"<b>{first}</b>", *rest]) for first, *rest in lines]
         trace["text"] = texts[0] if len(texts) == 1 else texts
     text = "%{text}<br>" if series.hover else ""
     trace["hovertemplate"] = text + _template(hover) + NO_BOX
     return trace
-
-
-def _hover(text: str) -> str:
-    first, *rest = escape(text).split("\n")
-    return "<br>".join([f"<b>{first}</b>", *rest])
 
 
 def _template(text: str) -> str:

@@ -67,9 +67,8 @@ def describe_ranks(runs: Sequence[Run], important: Sequence[int]) -> str:
     recalls = mean_recalls(runs)
     order = np.argsort(recalls, kind="stable").tolist()
     ranks = [f"{runs[0].class_names[k]} is {order.index(k) + 1} ({recalls[k]:.4f})" for k in important]
-    return (
-        f"Rank by mean validation recall of {runs[0].loss} among {len(order)} classes, worst first: {', '.join(ranks)}."
-    )
+    whole = f"Rank by mean validation recall of {runs[0].loss} among {len(order)} classes, worst first"
+    return f"{whole}: {', '.join(ranks)}."
 
 
 def ranked_class(item: str | int | None, order: Sequence[int], data: str) -> Any:

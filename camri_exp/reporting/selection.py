@@ -103,7 +103,12 @@ def compare_methods(runs: Sequence[Run], protocol: Protocol) -> list[TaskCompari
     Raises:
         UserError: no run of the baseline in one of the tasks, or no image of its important class.
     """
-    return [_compare(task, [run for run in runs if _belongs(run, task)], protocol) for task in tasks_of(runs)]
+    comparisons = []
+    for task in tasks_of(runs):
+        there = [run for run in runs if (run.data, run.model) == (task.data, task.model)]
+        members = [run for run in there if run.class_free or run.important == task.important]
+        comparisons.append(_compare(task, members, protocol))
+    return comparisons
 
 
 def tasks_of(runs: Iterable[Run]) -> list[Task]:
@@ -121,10 +126,6 @@ def tasks_of(runs: Iterable[Run]) -> list[Task]:
         for run in ([run for run in group if not run.class_free] or group)
     }
     return sorted(tasks)
-
-
-def _belongs(run: Run, task: Task) -> bool:
-    return (run.data, run.model) == (task.data, task.model) and (run.class_free or run.important == task.important)
 
 
 def _compare(task: Task, runs: list[Run], protocol: Protocol) -> TaskComparison:

@@ -8,7 +8,6 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from camri_exp.reporting.collect import Run
 from camri_exp.reporting.selection import MethodResult, Protocol, TaskComparison
@@ -133,17 +132,16 @@ def escape_markdown(text: str) -> str:
 
 def as_csv(comparisons: Sequence[TaskComparison]) -> str:
     """A line per method and task, all numbers with six digits."""
-    return csv_text(COLUMNS, (_record(c, row) for c in comparisons for row in c.rows))
-
-
-def _record(comparison: TaskComparison, row: MethodResult) -> list[object]:
-    task, (recall_gain, accuracy_gain) = comparison.task, _gains(row, comparison.baseline)
-    recall, accuracy = difference(row.recall), difference(row.accuracy)
-    numbers = [recall.mean, recall.sd, accuracy.mean, accuracy.sd]
-    numbers += [value for d in (recall_gain, accuracy_gain) for value in (d.mean, d.low, d.high)]
-    rounded = [round(number, 6) for number in numbers]
-    seeds = " ".join(map(str, row.seeds))
-    return [task.data, task.model, task.classes, row.method, row.label, seeds, recall.n, *rounded, recall_gain.n]
+    lines = []
+    for comparison in comparisons:
+        task = [comparison.task.data, comparison.task.model, comparison.task.classes]
+        for row in comparison.rows:
+            gains, recall, accuracy = _gains(row, comparison.baseline), difference(row.recall), difference(row.accuracy)
+            numbers = [recall.mean, recall.sd, accuracy.mean, accuracy.sd]
+            numbers += [value for change in gains for value in (change.mean, change.low, change.high)]
+            line = [*task, row.method, row.label, " ".join(map(str, row.seeds)), recall.n]
+            lines.append([*line, *(round(number, 6) for number in numbers), gains[0].n])
+    return csv_text(COLUMNS, lines)
 
 
 def runs_csv(runs: Sequence[Run], comparisons: Sequence[TaskComparison]) -> str:
@@ -164,19 +162,17 @@ def runs_csv(runs: Sequence[Run], comparisons: Sequence[TaskComparison]) -> str:
     for run in runs:
         names, ids = [run.class_names[k] for k in run.important], " ".join(map(str, run.important))
         line: list[object] = [run.data, run.model, run.loss, run.seed, ", ".join(names), ids, run.class_free]
-        line += [labels.get(run.folder, ""), *(_parameter(run.parameters.get(key)) for key in parameters)]
+        line += [labels.get(run.folder, ""), *(run.parameters.get(key) for key in parameters)]
         line += [getattr(run.metrics[split], name) for split in ("val", "test") for name in SPLIT_COLUMNS]
         lines.append([*line, run.fit_seconds, str(run.folder)])
     return csv_text([*header, "fit_seconds", "folder"], lines)
 
 
-def _parameter(value: Any) -> object:
-    """A number or text as it is, a list or mapping as JSON."""
-    return value if value is None or isinstance(value, str | int | float) else json.dumps(value, default=str)
-
-
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """The lines as CSV, NaN as an empty cell; text that a spreadsheet would evaluate as a formula begins with '."""
+    """The lines as CSV, NaN as an empty cell, a list or mapping as JSON.
+
+    Text that a spreadsheet would evaluate as a formula begins with '.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([_csv_cell(value) for value in line] for line in [header, *lines])
@@ -186,6 +182,8 @@ def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 def _csv_cell(value: object) -> object:
     if isinstance(value, str):
         return csv_cell(value)
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=str)
     return "" if isinstance(value, float) and math.isnan(value) else value
 
 
