@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
 import warnings
 import zlib
@@ -102,6 +103,8 @@ def _fingerprint(source: Source, location: str) -> str:
             status = os.stat(path)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise UserError(f"{path} is not a regular file. Remove it, or list another file.")
         digest.update(f"\n{status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()[:20]
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from camri_exp.data.image_walk import LeftOut
 from camri_exp.deploy.image_files import find_images, image_batches
 from camri_exp.errors import UserError
 from camri_exp.files import atomic_write
@@ -56,8 +57,10 @@ def predict_files(
     Raises:
         UserError: there are no images, none of them can be read, or the output cannot be written.
     """
-    counts = PredictionCounts()
-    total = sum(1 for _ in find_images(images, lambda *_: None))
+    counts, left_out = PredictionCounts(), LeftOut()
+    total = sum(1 for _ in find_images(images, lambda *_: None, left_out))
+    if left_out:
+        tqdm.write(printable(f"{images}: left out {left_out}."), file=sys.stderr)
     if not total:
         raise UserError(f"images={images} contains no image: no file with a suffix such as .jpg, .png or .ppm.")
     paths = find_images(images, counts.skip)

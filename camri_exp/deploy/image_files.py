@@ -4,62 +4,39 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
 from camri_exp.data.decode import CORRUPT, decode_image
+from camri_exp.data.image_walk import LeftOut, walk_images
 from camri_exp.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]
-BLOCK = 10_000  # file names of a folder that are sorted at a time
 OnError = Callable[[str, BaseException], None]
 
 
-def find_images(images: Path, on_error: OnError) -> Iterator[str]:
-    """The file ``images``, or every file below that folder whose suffix Pillow knows; hidden files are skipped.
-
-    The files of a folder come before those of its subfolders, both sorted by name. In a folder of more than 10,000
-    files only blocks of that size are sorted, so that memory does not grow with the folder.
+def find_images(images: Path, on_error: OnError, left_out: LeftOut | None = None) -> Iterator[str]:
+    """The file ``images``, or the images below that folder, found as in training (``walk_images``).
 
     Args:
         images: A file or a folder.
         on_error: Called with the path of a folder that cannot be read, and the error.
+        left_out: Counts the files and folders that are left out.
 
     Raises:
-        UserError: there is no such file or folder.
+        UserError: there is no such file or folder, or it is a pipe, a socket or a device.
     """
     if images.is_dir():
-        return _walk(str(images), frozenset(Image.registered_extensions()), on_error)
+        return walk_images(str(images), LeftOut() if left_out is None else left_out, on_error)
     if images.is_file():
         return iter([str(images)])
+    if images.exists():
+        raise UserError(f"images={images} is neither a regular file nor a folder.")
     raise UserError(f"images={images}: there is no such file or folder.")
-
-
-def _walk(top: str, suffixes: frozenset[str], on_error: OnError) -> Iterator[str]:
-    waiting, seen = [top], set()
-    while waiting:
-        folder, subfolders = waiting.pop(), []
-        try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:  # a symbolic link to a folder that was already visited
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as entries:
-                visible = (entry for entry in entries if entry.name[0] != ".")
-                while block := sorted(islice(visible, BLOCK), key=lambda entry: entry.name):
-                    subfolders += [entry.path for entry in block if entry.is_dir()]
-                    for entry in block:
-                        if os.path.splitext(entry.name)[1].lower() in suffixes and not entry.is_dir():
-                            yield entry.path
-        except OSError as error:
-            on_error(folder, error)
-        waiting += reversed(subfolders)
 
 
 def image_batches(

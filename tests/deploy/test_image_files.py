@@ -5,6 +5,7 @@ import tracemalloc
 import pytest
 from PIL import Image
 
+from camri_exp.data import image_walk
 from camri_exp.deploy import image_files
 from camri_exp.errors import UserError
 
@@ -14,7 +15,7 @@ def ignore(path, error):
 
 
 def test_a_folder_of_many_files_is_listed_in_constant_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_files, "BLOCK", 50)
+    monkeypatch.setattr(image_walk, "BLOCK", 50)
     for i in range(3000):
         (tmp_path / f"{i:05}.png").touch()
     Image.init()  # imports the plugins
