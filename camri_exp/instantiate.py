@@ -40,7 +40,8 @@ def partial_of(node: DictConfig, where: str, drop: Collection[str] = ()) -> Call
     target = target_of(node, where)
     content = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     assert isinstance(content, dict)
-    settings = {str(key): value for key, value in content.items() if key not in METADATA and key not in drop}
+    metadata = () if where.startswith(("logger.", "callbacks.")) else METADATA  # there, `name` is an argument
+    settings = {str(key): value for key, value in content.items() if key not in {*metadata, *drop}}
     plugins.check_arguments(target, settings, where.partition("=")[0])
     try:
         return hydra.utils.instantiate(settings, _partial_=True, _convert_="all")
