@@ -18,7 +18,7 @@ from camri_exp.evaluation.record import Source
 from camri_exp.models import checkpoint as checkpoints
 from camri_exp.models.factory import build_loss
 from camri_exp.models.inference import Predictor
-from camri_exp.models.metadata import ModelMetadata, facts_for_losses
+from camri_exp.models.metadata import LossFact, ModelMetadata, facts_for_losses
 from camri_exp.results import PREDICTIONS, RunResult, SplitPredictions, read_predictions
 from camri_exp.stored_config import load_run_config
 
@@ -108,7 +108,7 @@ def _loss_probabilities(
     """
     if not (run / "config.yaml").is_file():
         return None, ["No calibration: the run has no config.yaml, which defines how scores become probabilities."]
-    facts: dict[str, Any] = {"num_classes": len(result.class_names), "important_class": result.important_class}
+    facts: dict[str, LossFact] = {"num_classes": len(result.class_names), "important_class": result.important_class}
     if trained is not None:
         facts = facts_for_losses(trained.metadata)
     cfg = load_run_config(run, ("loss",), trusted)

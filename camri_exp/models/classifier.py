@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from camri_exp.errors import UserError
@@ -159,7 +160,7 @@ class Classifier(PlainHookName, pl.LightningModule):
             schedule = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+    def lr_scheduler_step(self, scheduler: LRScheduler, metric: object) -> None:
         # In a finished run that is resumed for more epochs, a schedule of fixed length has ended: the rate is kept. One
         # more step would be an error in OneCycleLR, and would increase the rate again in CosineAnnealingLR.
         if scheduler.last_epoch < getattr(scheduler, "total_steps", getattr(scheduler, "T_max", math.inf)):

@@ -45,18 +45,15 @@ class CamriCNN(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.embedding = nn.Linear(channels, channels)
         self.num_features = channels
-        self.apply(_keras_init)
+        for module in self.modules():  # Keras's initialisation
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
         nn.init.kaiming_normal_(self.embedding.weight)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.embedding(self.pool(self.layers(images)).flatten(1))
-
-
-def _keras_init(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 class SmallCNN(nn.Module):

@@ -13,7 +13,7 @@ from camri_exp.instantiate import instantiate, target_of
 from camri_exp.losses.base import Loss
 from camri_exp.models import backbones
 from camri_exp.models.classifier import Classifier
-from camri_exp.models.metadata import ModelMetadata, facts_for_losses
+from camri_exp.models.metadata import LossFact, ModelMetadata, facts_for_losses
 
 
 def build_classifier(
@@ -58,7 +58,7 @@ def build_head(cfg: DictConfig, in_features: int, num_classes: int) -> nn.Module
     return instantiate(cfg.head, "head", in_features=in_features, num_classes=num_classes)
 
 
-def build_loss(cfg: DictConfig, facts: Mapping[str, Any]) -> Loss:
+def build_loss(cfg: DictConfig, facts: Mapping[str, LossFact]) -> Loss:
     """The loss of ``cfg``, constructed with those of ``facts`` that it declares in ``needs``.
 
     Raises:
@@ -68,7 +68,8 @@ def build_loss(cfg: DictConfig, facts: Mapping[str, Any]) -> Loss:
     needs: frozenset[str] = getattr(target_of(cfg.loss, where), "needs", frozenset())
     if unknown := sorted(needs - set(facts)):
         raise UserError(f"{where} needs {unknown[0]}, which is not known here. Known: {', '.join(facts)}.")
-    return instantiate(cfg.loss, where, **{name: facts[name] for name in sorted(needs)})
+    declared: dict[str, Any] = {name: facts[name] for name in sorted(needs)}
+    return instantiate(cfg.loss, where, **declared)
 
 
 def _check_pair(head: nn.Module, loss: nn.Module, cfg: DictConfig) -> None:

@@ -32,7 +32,7 @@ class PlainHookName:
     ``torch.nn.Module`` would check each time whether the string is a parameter, a buffer or a module.
     """
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name == "_current_fx_name":
             object.__setattr__(self, name, value)
         else:

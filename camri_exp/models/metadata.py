@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from omegaconf import DictConfig
 
 from camri_exp.records import Record
+
+LossFact = int | list[int]  # number of classes, ids of the important classes, or training images per class
 
 
 class DataFacts(Protocol):
@@ -59,7 +61,7 @@ def metadata_of(cfg: DictConfig, data: DataFacts, important_class: Sequence[int]
     )
 
 
-def facts_for_losses(metadata: ModelMetadata) -> dict[str, Any]:
+def facts_for_losses(metadata: ModelMetadata) -> dict[str, LossFact]:
     """The facts of the task that a loss may declare in ``needs``."""
     return {
         "num_classes": len(metadata.class_names),
