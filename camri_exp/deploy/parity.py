@@ -39,17 +39,13 @@ def compare(torch_model: Model, file: Model, pixels: Array) -> Parity:
     singles = [file(image[None]) for image in pixels[:SINGLE]]
     alone = tuple(np.concatenate(parts) for parts in zip(*singles, strict=True))
     difference = max(
-        _difference(actual, wanted[: len(actual)])
+        float((np.abs(actual - wanted[: len(actual)]) / np.maximum(np.abs(wanted[: len(actual)]), 1)).max())
         for outputs in (batch, alone)
         for actual, wanted in zip(outputs, expected, strict=True)
     )
     same = int((batch[0].argmax(1) == expected[0].argmax(1)).sum())
     first, every = ((_median(torch_model, part), _median(file, part)) for part in (pixels[:1], pixels))
     return Parity(len(pixels), difference, same, (first, every))
-
-
-def _difference(actual: Array, expected: Array) -> float:
-    return float((np.abs(actual - expected) / np.maximum(np.abs(expected), 1)).max())
 
 
 def _median(run: Model, pixels: Array) -> float:

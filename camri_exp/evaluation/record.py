@@ -144,7 +144,7 @@ class Comparison:
     recall: dict[str, Paired]
 
 
-def _gather_recalls(content: Any) -> Any:
+def _gather_recalls(content: object) -> object:
     """The keys ``recall of CLASS`` of a comparison as one mapping."""
     if not isinstance(content, dict):
         return content
@@ -194,7 +194,7 @@ class Evaluation(Record):
         return content
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value):
         optional = {f.name for f in dataclasses.fields(value) if f.default is None}
         values = {name: part for name, part in vars(value).items() if part is not None or name not in optional}

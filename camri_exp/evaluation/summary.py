@@ -7,7 +7,7 @@ from camri_exp.evaluation.record import Angles, Comparison, Evaluation, ShareInt
 from camri_exp.metrics.intervals import Paired
 
 MOST_MISTAKES = 5
-LONGEST = 40  # letters of the names of all important classes together
+LONGEST = 40  # letters of the names of all important classes together; longer ones are counted instead
 
 
 def summary_table(evaluation: Evaluation) -> str:
@@ -24,7 +24,10 @@ def summary_table(evaluation: Evaluation) -> str:
 
 
 def _headline(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
-    names, intervals = _joined_names(evaluation), evaluation.intervals
+    important, intervals = evaluation.important_class_names, evaluation.intervals
+    names = ", ".join(important)
+    if len(important) > 1 and len(names) > LONGEST:
+        names = f"{len(important)} classes"
     yield "", f"{'value':>7}  95 % CI"
     yield "accuracy", f"{evaluation.accuracy:7.4f}  {_interval(intervals.accuracy)}"
     yield f"recall of {names}", f"{evaluation.recall_important:7.4f}  {_interval(intervals.recall_important)}"
@@ -36,13 +39,6 @@ def _headline(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
             yield f"recall of {row.class_name}", f"{row.recall:7.4f}  {row.recall_low:.4f} to {row.recall_high:.4f}"
         both = evaluation.important_set
         yield "recall of any", f"{both.recall:7.4f}  {both.recall_low:.4f} to {both.recall_high:.4f}"
-
-
-def _joined_names(evaluation: Evaluation) -> str:
-    """The names of the important classes, or their number if the names are too long."""
-    names = evaluation.important_class_names
-    joined = ", ".join(names)
-    return joined if len(names) == 1 or len(joined) <= LONGEST else f"{len(names)} classes"
 
 
 def _interval(interval: ShareInterval | None) -> str:

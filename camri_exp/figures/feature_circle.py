@@ -68,14 +68,9 @@ def _circle(axes: Axes, model: Circle) -> None:
         axes.plot([0, x], [0, y], color=colours[k], linewidth=2.4 if bold else 1.1)
         name, weight = style.short(model.class_names[k]), "bold" if bold else "normal"
         axes.text(1.2 * x, 1.2 * y, name, color=colours[k], ha="center", va="center", fontsize=8, fontweight=weight)
-    for k, other, _ in model.nearest():
-        _arc(axes, spokes[k], spokes[other])
+    for k, other, _ in model.nearest():  # the shorter arc between both weights
+        turn = (spokes[other] - spokes[k] + np.pi) % (2 * np.pi) - np.pi
+        start, end = np.degrees(sorted((spokes[k], spokes[k] + turn)))
+        axes.add_patch(Arc((0, 0), 0.8, 0.8, theta1=start, theta2=end, color=style.IMPORTANT, linewidth=2))
     axes.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal")
     axes.set_title("\n".join([model.label, *model.describe()]), fontsize=10)
-
-
-def _arc(axes: Axes, start: float, end: float) -> None:
-    """Draw the shorter arc between two directions in radians."""
-    turn = (end - start + np.pi) % (2 * np.pi) - np.pi
-    first, last = np.degrees(sorted((start, start + turn)))
-    axes.add_patch(Arc((0, 0), 0.8, 0.8, theta1=first, theta2=last, color=style.IMPORTANT, linewidth=2))

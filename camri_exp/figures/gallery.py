@@ -1,7 +1,6 @@
 """Images with captions, such as the important images that were missed."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +21,10 @@ def gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: str) 
     for axes in panels.flat:
         axes.axis("off")
     for axes, image, caption in zip(panels.flat, images, captions, strict=False):
-        axes.imshow(_rgb(image), interpolation="nearest")
+        pixels = image.transpose(1, 2, 0)
+        axes.imshow(pixels if len(image) == 3 else np.repeat(pixels, 3, axis=2), interpolation="nearest")
         axes.set_title(caption, fontsize=6.5, pad=3)
     if not len(images):
         panels[0, 0].text(0.5, 0.5, "none", ha="center", va="center", fontsize=12)
     figure.suptitle(title, fontsize=10)
     return figure
-
-
-def _rgb(image: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-    return image.transpose(1, 2, 0) if len(image) == 3 else np.repeat(image.transpose(1, 2, 0), 3, axis=2)

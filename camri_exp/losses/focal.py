@@ -25,7 +25,14 @@ class FocalLoss(Loss):
     def __init__(self, gamma: float, alpha: Sequence[float] | None = None, num_classes: int | None = None) -> None:
         super().__init__()
         self.gamma = number("gamma", gamma)
-        self.register_constant("alpha", None if alpha is None else _weights(alpha, num_classes))
+        weights = None
+        if alpha is not None:
+            weights = numbers("alpha", alpha)
+            if weights.shape != (num_classes or weights.numel(),):
+                expected = f"a list of {num_classes or 'K'}, one per class"
+                raise ValueError(f"alpha has {weights.numel()} values; expected {expected}")
+            weights = finite("alpha", weights, least=0)
+        self.register_constant("alpha", weights)
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         scores = at_least_float32(scores)
@@ -40,10 +47,3 @@ class FocalLoss(Loss):
 
     def extra_repr(self) -> str:
         return f"gamma={self.gamma}"
-
-
-def _weights(alpha: Sequence[float], num_classes: int | None) -> Tensor:
-    weights = numbers("alpha", alpha)
-    if weights.shape != (num_classes or weights.numel(),):
-        raise ValueError(f"alpha has {weights.numel()} values; expected a list of {num_classes or 'K'}, one per class")
-    return finite("alpha", weights, least=0)

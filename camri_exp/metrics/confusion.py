@@ -53,6 +53,6 @@ def summarize(confusion: npt.NDArray[Any], important: Sequence[int], class_names
     )
 
 
-def _ratio(part: Any, whole: Any) -> Any:
+def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Any:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.true_divide(part, whole)
