@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -15,8 +14,8 @@ Layer = dict[str, list[str]]  # a key, and the overrides to try for it
 
 
 def expand(
-    params: Mapping[str, Any],
-    only: Any,
+    params: Mapping[str, object],
+    only: Mapping[str, Mapping[str, object]] | None,
     arguments: Sequence[str],
     default_loss: str,
     keys_of: Callable[[str], Iterable[str]],
@@ -76,16 +75,18 @@ def parse(overrides: Iterable[str]) -> Layer:
     return layer
 
 
-def flat(node: Any, prefix: str = "") -> list[str]:
+def flat(node: Mapping[str, object], prefix: str = "") -> list[str]:
     """``["loss.margin=0.1,0.2"]`` of ``{"loss": {"margin": [0.1, 0.2]}}``."""
-    node = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
-    found = []
-    for name, value in node.items():
-        found += flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}={literal(value)}"]
-    return found
+    plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
+    assert isinstance(plain, Mapping)
+    overrides = []
+    for name, value in plain.items():
+        key = f"{prefix}{name!s}"
+        overrides += flat(value, f"{key}.") if isinstance(value, Mapping) else [f"{key}={literal(value)}"]
+    return overrides
 
 
-def literal(value: Any, inner: bool = False) -> str:
+def literal(value: object, inner: bool = False) -> str:
     """A value in Hydra's grammar; a list becomes a list of values to try, a string is grammar already."""
     if isinstance(value, list | tuple):
         items = ",".join(literal(item, inner=True) for item in value)

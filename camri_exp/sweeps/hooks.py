@@ -51,12 +51,11 @@ class SweepHooks(Callback):
 
 
 def check_extra(target: str, choice: str) -> None:
-    module = target.rpartition(".")[0]
     try:
-        found = importlib.util.find_spec(module) is not None
+        is_installed = importlib.util.find_spec(target.rpartition(".")[0]) is not None
     except ModuleNotFoundError:
-        found = False
-    if not found:
+        is_installed = False
+    if not is_installed:
         fail(f"{choice} needs an extra of this package: pip install 'camri_exp[{choice.partition('=')[2]}]'")
 
 

@@ -97,7 +97,10 @@ class SweepProgress:
         names = list(self.names) if self.names is not None else sorted(self.records)
         lines = [f"{'state':<12}{'seconds':>9}  job in {self.folder}"]
         for name in names:
-            record = self.records.get(name) or JobRecord(state=self._missing(name))
+            record = self.records.get(name)
+            if record is None:  # a job of another process, of a stopped sweep, or lost
+                elsewhere = self.stopped or is_claimed(self.folder / name)
+                record = JobRecord(state="not run here" if elsewhere else "could not run")
             state = "interrupted" if record.state == "running" else record.state
             seconds = f"{record.seconds:.1f}" if record.seconds is not None and state != "skipped" else ""
             tries = f" (attempt {record.attempt})" if record.attempt > 1 and state != "skipped" else ""
@@ -105,10 +108,6 @@ class SweepProgress:
         if self.failed:
             lines.append("The traceback of a failed job is in its own run.log.")
         return "\n".join(lines)
-
-    def _missing(self, name: str) -> str:
-        """The state of a job without a record of this start: one of another process, of a stopped sweep, or lost."""
-        return "not run here" if self.stopped or is_claimed(self.folder / name) else "could not run"
 
     def _reason(self, name: str) -> str:
         try:
