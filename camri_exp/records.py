@@ -46,7 +46,7 @@ class Record:
         return cls.from_dict(content, str(path))
 
     @classmethod
-    def from_dict(cls, content: Any, where: str) -> Self:
+    def from_dict(cls, content: object, where: str) -> Self:
         """The record of plain values; errors name ``where`` and the field.
 
         Raises:

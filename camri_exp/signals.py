@@ -5,8 +5,10 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import wraps
+from types import FrameType
 from typing import Any
 
+Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 CTRL_C, TERMINATED = 130, 143  # 128 + the number of the signal, as shells have it
 
 
@@ -31,7 +33,7 @@ def stoppable(main: Callable[[], Any]) -> Callable[[], Any]:
     return run
 
 
-def _handle_sigterm(handler: Any) -> Any:
+def _handle_sigterm(handler: Handler) -> Handler:
     """Set the handler of SIGTERM and return the one before; signals belong to the main thread."""
     if threading.current_thread() is not threading.main_thread() or handler is None:
         return None

@@ -4,7 +4,7 @@ Resume, evaluate, predict and export all load a run's config here. Its file may 
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ def own_targets(group: str) -> frozenset[str]:
     return frozenset(target for text in texts for target in re.findall(r"^\s*_target_: *([\w.]+)", text, re.MULTILINE))
 
 
-def _targets(node: Any) -> Iterator[Any]:
+def _targets(node: object) -> Iterator[Any]:
     """Every ``_target_`` in a config."""
     if isinstance(node, dict):
         if "_target_" in node:
@@ -112,7 +112,7 @@ def _targets(node: Any) -> Iterator[Any]:
             yield from _targets(value)
 
 
-def trusted_names(trust: Any) -> list[str]:
+def trusted_names(trust: str | Sequence[object] | None) -> list[str]:
     """The classes of ``trust=a.B,c.D`` or ``trust=[a.B,c.D]``."""
     return [name for item in ([trust] if isinstance(trust, str) else trust or []) for name in str(item).split(",")]
 
@@ -125,7 +125,7 @@ def named_targets(cfg: DictConfig) -> dict[str, set[str]]:
     return {group: {*map(str, _targets(plain.get(group))), *trusted} for group in GROUPS}
 
 
-def _with_current_targets(node: Any) -> Any:
+def _with_current_targets(node: object) -> Any:
     """``node`` with the ``_target_`` of earlier versions replaced by where they are now."""
     if isinstance(node, list):
         return [_with_current_targets(item) for item in node]
