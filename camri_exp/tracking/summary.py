@@ -1,12 +1,11 @@
 """What a W&B run contains: its name, its tags, and the numbers in its summary."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from camri_exp.evaluation.record import Evaluation
 from camri_exp.identity import NOT_HASHED
 from camri_exp.results import RunResult
+from camri_exp.tracking.base import RunDescription
 
 ALWAYS_NAMED = ("data", "loss")  # the two words that every name begins with
 LONGEST_NAME, LONGEST_TAG = 128, 64  # W&B's limits
@@ -14,21 +13,23 @@ COSTS = ("epochs", "fit_seconds", "images_per_second", "parameters")
 METRICS = ("accuracy", "recall_important", "precision_important", "macro_recall")
 
 
-def run_name(overrides: Sequence[str], config: Mapping[str, Any]) -> str:
+def run_name(description: RunDescription) -> str:
     """``digits camri margin=0.2 seed=1`` for ``loss=camri loss.margin=0.2 seed=1``: data, loss and other overrides.
 
     A key is shortened to its last part, unless two keys share it.
     """
-    pairs = [override.lstrip("+~").partition("=")[::2] for override in overrides]
+    pairs = [override.lstrip("+~").partition("=")[::2] for override in description.overrides]
     pairs = [(key, value) for key, value in pairs if key not in ALWAYS_NAMED and key.split(".")[0] not in NOT_HASHED]
     count = Counter(key.split(".")[-1] for key, _ in pairs)
     words = [f"{key if count[short] > 1 else short}={value}" for key, value in pairs for short in [key.split(".")[-1]]]
-    return _cut(" ".join([config["data"]["name"], config["loss"]["name"], *words]), LONGEST_NAME)
+    data, loss = (description.config[key]["name"] for key in ALWAYS_NAMED)
+    return _cut(" ".join([data, loss, *words]), LONGEST_NAME)
 
 
-def tags(config: Mapping[str, Any], important_class_names: Sequence[str]) -> list[str]:
+def tags(description: RunDescription) -> list[str]:
     """Data set, loss and important classes, without repetition."""
-    words = [config["data"]["name"], config["loss"]["name"], *important_class_names]
+    names = [description.config[key]["name"] for key in ALWAYS_NAMED]
+    words = [*names, *description.important_class_names]
     return list(dict.fromkeys(_cut(word, LONGEST_TAG) for word in words if word))
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import uuid
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -85,9 +86,9 @@ class WandbRun(ResultLogger):
             "dir": str(self.run_dir),
             "job_type": self.job_type,
             "group": description.sweep_name,
-            "tags": tags(config, names),
+            "tags": tags(description),
             "config": {**config, "important_class_names": ", ".join(names)},
-            **self._identity(run_name(description.overrides, config), resumed=config.get("resume") is not None),
+            **self._identity(run_name(description), resumed=config.get("resume") is not None),
         }
         self._attempt("starting the run", self._start)
 
@@ -129,7 +130,7 @@ class WandbRun(ResultLogger):
                 self.values[key] = max(value, self.values.get(key, value)) if key in BEST else value
             self._attempt("logging metrics", lambda: run.log({**metrics, STEP: step}))
 
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Does nothing: ``start`` logs the whole config."""
 
     def log_results(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from camri_exp.tracking.base import RunDescription
 from camri_exp.tracking.summary import LONGEST_NAME, LONGEST_TAG, run_name, tags
 
 CONFIG = {"data": {"name": "digits"}, "loss": {"name": "camri"}}
@@ -17,11 +18,11 @@ CONFIG = {"data": {"name": "digits"}, "loss": {"name": "camri"}}
     ],
 )
 def test_the_name_lists_the_overrides(overrides: list[str], name: str) -> None:
-    assert run_name(overrides, CONFIG) == name
+    assert run_name(RunDescription(CONFIG, overrides, [])) == name
 
 
 def test_names_and_tags_are_cut_to_the_limits_of_the_service() -> None:
-    assert len(run_name([f"loss.margin={'1' * 500}"], CONFIG)) == LONGEST_NAME
-    words = tags(CONFIG, ["Stop", "digits", "x" * 100])
+    assert len(run_name(RunDescription(CONFIG, [f"loss.margin={'1' * 500}"], []))) == LONGEST_NAME
+    words = tags(RunDescription(CONFIG, [], ["Stop", "digits", "x" * 100]))
     assert words[:3] == ["digits", "camri", "Stop"]
     assert [len(tag) for tag in words[3:]] == [LONGEST_TAG]
