@@ -1,5 +1,6 @@
 """Exit codes that tell how a command was stopped: 130 for Ctrl-C, 143 for SIGTERM."""
 
+import os
 import signal
 import sys
 import threading
@@ -9,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
-CTRL_C, TERMINATED = 130, 143  # 128 + the number of the signal, as shells have it
+CTRL_C, CLOSED_PIPE, TERMINATED = 130, 141, 143  # 128 + the number of the signal, as shells have it
 
 
 def stoppable(main: Callable[[], Any]) -> Callable[[], Any]:
@@ -27,6 +28,9 @@ def stoppable(main: Callable[[], Any]) -> Callable[[], Any]:
         except KeyboardInterrupt as stop:
             print("stopped", file=sys.stderr)
             sys.exit(exit_code(stop))
+        except BrokenPipeError:  # the reader of the output, such as `head`, has ended
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its exit
+            sys.exit(CLOSED_PIPE)
         finally:
             _handle_sigterm(previous)
 
