@@ -78,6 +78,7 @@ def _images(cfg: DictConfig, config: DictConfig, metadata: "ModelMetadata") -> "
     from itertools import islice
 
     from camri_exp.deploy.image_files import find_images, image_batches
+    from camri_exp.deploy.published import check_preprocessing
     from camri_exp.evaluation.predictions import data_of_checkpoint
 
     if cfg.images is None:
@@ -85,9 +86,15 @@ def _images(cfg: DictConfig, config: DictConfig, metadata: "ModelMetadata") -> "
             data = data_of_checkpoint(config, metadata, Path(cfg.checkpoint), cfg.data.root)
         except UserError as error:
             raise UserError(f"{error}\nAny other images can be used for the comparison: images=FILE_OR_DIR") from error
-        return data.images("val", slice(cfg.check_images))
+        first = slice(cfg.check_images)
+        pixels = data.images("val", first)
+        check_preprocessing(data.files("val", first) or [], pixels.numpy())
+        return pixels
     paths = islice(find_images(Path(cfg.images), lambda *_: None), cfg.check_images)
-    for _, pixels in image_batches(paths, metadata.image_size, metadata.channels, cfg.check_images, lambda *_: None):
+    for names, pixels in image_batches(
+        paths, metadata.image_size, metadata.channels, cfg.check_images, lambda *_: None
+    ):
+        check_preprocessing(names, pixels.numpy())
         return pixels
     raise UserError(f"images={cfg.images} contains no image that can be read for the comparison.")
 

@@ -19,6 +19,7 @@ def main(cfg: DictConfig) -> None:
         raise UserError(f"bias={cfg.bias}: expected a number, or auto for the one chosen on validation.")
     if cfg.batch_size is not None and not (isinstance(cfg.batch_size, int) and cfg.batch_size > 0):
         raise UserError(f"batch_size={cfg.batch_size}: expected a number of images, at least 1.")
+    from camri_exp.data.decode import pixel_limit
     from camri_exp.deploy.batch_predict import predict_files
     from camri_exp.evaluation.operating_point import bias_of_checkpoint
     from camri_exp.models.checkpoint import load
@@ -32,7 +33,8 @@ def main(cfg: DictConfig) -> None:
     predictor = Predictor(model, device=cfg.device, precision=config.trainer.precision)
     output = Path(cfg.output) if cfg.output else None
     batch_size = cfg.batch_size or config.data.batch_size
-    counts = predict_files(predictor, model, images, output, bias=bias, batch_size=batch_size)
+    with pixel_limit(config.data.get("max_pixels")):
+        counts = predict_files(predictor, model, images, output, bias=bias, batch_size=batch_size)
     names = ", ".join(model.metadata.important_class_names)
     lines = [f"{_plural(counts.images, 'image')}, {counts.important} of them predicted as {names}"]
     if cfg.bias is not None:

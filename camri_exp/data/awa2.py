@@ -54,6 +54,7 @@ class AwA2DataModule(ImageDataModule):
             if name.endswith(".jpg")
         ]
         names = [name for name, _ in files]
+        self.files_below = self.folder / "JPEGImages"
         paths = [os.path.join(self.folder, "JPEGImages", name) for name in names]
         source = image_files(paths, [label for _, label in files], names, self.image_size)
         images = cached(source, self.cache_dir, self.folder, self.on_error)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -40,6 +41,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     """
 
     class_names: list[str]
+    files_below: Path | None = None  # the folder of the image files, if each image is one and named by its path
 
     def __init__(
         self,
@@ -105,6 +107,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         """uint8 images (n, C, H, W) of a split; ``index`` selects positions in the split."""
         view = self.splits[split]
         return view.images[view.index[index]]
+
+    def files(self, split: str, index: slice) -> list[Path] | None:
+        """The image files of ``images(split, index)``; None where the images are not files."""
+        return None if self.files_below is None else [self.files_below / name for name in self.names(split)[index]]
 
     def _move_to_gpu(self) -> None:
         """Move all images to the GPU that trains, which saves a copy per batch and the waiting for the CPU."""

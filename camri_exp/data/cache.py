@@ -14,7 +14,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,12 @@ import torch
 from platformdirs import user_cache_dir
 from tqdm import tqdm
 
-from camri_exp.data.decode import CORRUPT, VERSION, decode_image
+from camri_exp.data import content
+from camri_exp.data.decode import CORRUPT, VERSION, dark_images, decode_image, reason
 from camri_exp.data.storage import ImageTable, channel_moments
 from camri_exp.errors import UserError
 from camri_exp.files import locked
+from camri_exp.text import printable
 
 Pixels = npt.NDArray[np.uint8]
 SAMPLE_BYTES, SAMPLES = 1 << 20, 64  # the checksum reads at most 64 MiB of a cache of any size
@@ -40,25 +42,35 @@ class Source:
         files: their sizes and modification times are part of the fingerprint.
         facts: everything else that determines pixels and labels, such as the names; part of the fingerprint too.
         shape: the shape (N, C, H, W) of the pixels.
-        read: returns labels (N,), names, and an iterator of images: uint8 (C, H, W), or None for a corrupt file.
+        read: returns labels (N,), names, and an iterator of images: uint8 (C, H, W), or for a file that cannot be used
+            the reason.
+        maxima: after reading, the largest value of each 16-bit image.
     """
 
     files: Sequence[str | Path]
     facts: str
     shape: tuple[int, int, int, int]
-    read: Callable[[], tuple[npt.NDArray[np.int64], Sequence[str], Iterable[Pixels | None]]]
+    read: Callable[[], tuple[npt.NDArray[np.int64], Sequence[str], Iterable[Pixels | str]]]
+    maxima: list[int] = field(default_factory=list)
 
 
 def image_files(
-    paths: Sequence[str | Path], target: Sequence[int], names: Sequence[str], image_size: int, channels: int = 3
+    paths: Sequence[str | Path],
+    target: Sequence[int],
+    names: Sequence[str],
+    image_size: int,
+    channels: int = 3,
+    max_pixels: int | None = None,
 ) -> Source:
-    """A source with one image per file, decoded by ``decode_image``."""
+    """A source with one image per file, decoded by ``decode_image``; ``max_pixels`` decides which files are refused."""
     shape = (len(paths), channels, image_size, image_size)
     labels = np.asarray(target, dtype=np.int64)
     facts = (
         f"{hashlib.sha256(labels.tobytes()).hexdigest()} {hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()}"
     )
-    return Source(paths, facts, shape, lambda: (labels, names, _decoded(paths, shape)))
+    facts += f" {max_pixels}" if max_pixels else ""
+    maxima: list[int] = []
+    return Source(paths, facts, shape, lambda: (labels, names, _decoded(paths, shape, maxima)), maxima)
 
 
 def cached(source: Source, cache_dir: str | None, data_dir: Path, on_error: str = "stop") -> ImageTable:
@@ -80,25 +92,33 @@ def cached(source: Source, cache_dir: str | None, data_dir: Path, on_error: str 
     # In the folder of the data set, a cache stays valid when the folder is moved. In a common folder, the path of the
     # data set is part of the fingerprint, because some archives unpack files of equal names, sizes and times.
     location = "" if parent.parent == data_dir else os.path.realpath(data_dir)
-    folder = parent / _fingerprint(source, location)
-    if (images := _open(folder, source.shape)) is None:
+    fingerprint, changed = _fingerprint(source, location)
+    folder = parent / fingerprint
+    if (images := _open(folder, source, changed)) is None:
         with locked(parent / f"{folder.name}.lock", "Give another folder: data.cache_dir=DIR"):
-            if (images := _open(folder, source.shape)) is None:  # else another process built it while this one waited
+            if (
+                images := _open(folder, source, changed)
+            ) is None:  # else another process built it while this one waited
                 _build(folder, source)
-                images = _open(folder, source.shape)
-                assert images is not None, "a cache that was just built is complete"
+                images = _open(folder, source, changed)
+                if images is None:
+                    raise UserError(f"the images in {data_dir} changed while they were decoded. Start again.")
+    if images.note:
+        print(f"{data_dir}: {images.note}", file=sys.stderr)
     if images.corrupt:
-        names = ", ".join(str(source.files[i]) for i in images.corrupt[:3])
-        message = f"{len(images.corrupt)} of {source.shape[0]} image files are corrupt: {names}"
+        files = ", ".join(f"{source.files[i]} ({why})" for i, why in list(images.corrupt.items())[:3])
+        message = printable(f"{len(images.corrupt)} of {source.shape[0]} image files cannot be used: {files}")
         if on_error == "stop":
             raise UserError(f"{message}. Fix or remove them, or skip them: data.on_error=skip")
         print(f"{message}; skipped.", file=sys.stderr)
     return images
 
 
-def _fingerprint(source: Source, location: str) -> str:
+def _fingerprint(source: Source, location: str) -> tuple[str, npt.NDArray[np.int64]]:
+    """The name of the cache, and the times at which the inodes of the files last changed."""
+    changed = np.zeros(len(source.files), dtype=np.int64)
     digest = hashlib.sha256(f"{VERSION} {source.shape} {source.facts} {location}".encode())
-    for path in source.files:
+    for i, path in enumerate(source.files):
         try:
             status = os.stat(path)
         except OSError as error:
@@ -106,7 +126,8 @@ def _fingerprint(source: Source, location: str) -> str:
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
             raise UserError(f"{path} is not a regular file. Remove it, or list another file.")
         digest.update(f"\n{status.st_size} {status.st_mtime_ns}".encode())
-    return digest.hexdigest()[:20]
+        changed[i] = status.st_ctime_ns
+    return digest.hexdigest()[:20], changed
 
 
 def _cache_folder(cache_dir: str | None, data_dir: Path) -> Path:
@@ -122,12 +143,14 @@ def _cache_folder(cache_dir: str | None, data_dir: Path) -> Path:
     )
 
 
-def _open(folder: Path, shape: tuple[int, ...]) -> ImageTable | None:
-    """The images in the cache ``folder``; None where it does not exist or is damaged."""
-    file = folder / "pixels"
+def _open(folder: Path, source: Source, changed: npt.NDArray[np.int64]) -> ImageTable | None:
+    """The images in the cache ``folder``; None where it does not exist, is damaged, or is older than an image."""
+    file, shape = folder / "pixels", source.shape
     try:
         facts = json.loads((folder / "facts.json").read_text())
         if file.stat().st_size != int(np.prod(shape)) or facts["checksum"] != _checksum(folder):
+            return None
+        if content.is_stale(folder, source.files, changed):
             return None
         # Read-only: Linux refuses a copy-on-write mapping that is larger than the machine's memory.
         mapped = np.memmap(file, np.uint8, "r", shape=shape)
@@ -135,7 +158,9 @@ def _open(folder: Path, shape: tuple[int, ...]) -> ImageTable | None:
             warnings.simplefilter("ignore")  # torch has no read-only tensors; this one is never written to
             pixels = torch.from_numpy(mapped)
         target, moments = np.load(folder / "target.npy"), np.load(folder / "moments.npy")
-        return ImageTable(pixels, target, facts["names"], moments, corrupt=facts["broken"])
+        corrupt = dict(zip(facts["broken"], facts["reasons"], strict=True))
+        contents = np.resize(np.load(folder / content.CONTENTS), shape[0])  # of all files where some hold many images
+        return ImageTable(pixels, target, facts["names"], moments, contents, corrupt, facts["note"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -161,10 +186,12 @@ def _build(folder: Path, source: Source) -> None:
     target, names, images = source.read()
     try:
         temporary.mkdir()
+        content.store(temporary, source.files)
         moments, corrupt = _write_pixels(temporary / "pixels", images, source.shape)
         np.save(temporary / "target.npy", target)
         np.save(temporary / "moments.npy", moments)
-        facts = {"names": list(names), "broken": corrupt, "checksum": _checksum(temporary)}
+        facts = {"names": list(names), "broken": list(corrupt), "reasons": list(corrupt.values())}
+        facts |= {"note": dark_images(source.maxima), "checksum": _checksum(temporary)}
         (temporary / "facts.json").write_text(json.dumps(facts))
         shutil.rmtree(folder, ignore_errors=True)  # a damaged one
         temporary.rename(folder)
@@ -178,16 +205,16 @@ def _build(folder: Path, source: Source) -> None:
 
 
 def _write_pixels(
-    path: Path, images: Iterable[Pixels | None], shape: tuple[int, int, int, int]
-) -> tuple[npt.NDArray[np.float64], list[int]]:
-    """Write the pixels of all images, zeros for corrupt ones; returns their moments and the indices of corrupt ones."""
-    moments, corrupt = np.zeros((shape[0], 2 * shape[1])), []
+    path: Path, images: Iterable[Pixels | str], shape: tuple[int, int, int, int]
+) -> tuple[npt.NDArray[np.float64], dict[int, str]]:
+    """Write the pixels of all images, zeros for corrupt ones; returns their moments, and why files are corrupt."""
+    moments, corrupt = np.zeros((shape[0], 2 * shape[1])), {}
     with open(path, "wb") as file:
         if hasattr(os, "posix_fallocate"):  # if the disk is too small, fail now and not after hours
             os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)))
         for index, pixels in enumerate(tqdm(images, total=shape[0], unit="image", desc="decoding", disable=None)):
-            if pixels is None:
-                corrupt.append(index)
+            if isinstance(pixels, str):
+                corrupt[index] = pixels
                 pixels = np.zeros(shape[1:], np.uint8)
             moments[index] = channel_moments(pixels[None])[0]
             file.write(pixels.data)
@@ -197,13 +224,15 @@ def _write_pixels(
 
 
 def _decoded(
-    paths: Sequence[str | Path], shape: tuple[int, int, int, int], block: int = 1024
-) -> Iterator[Pixels | None]:
-    def decode(path: str | Path) -> Pixels | None:
+    paths: Sequence[str | Path], shape: tuple[int, int, int, int], maxima: list[int], block: int = 1024
+) -> Iterator[Pixels | str]:
+    maxima.clear()  # of an earlier build that failed
+
+    def decode(path: str | Path) -> Pixels | str:
         try:
-            return decode_image(path, shape[-1], shape[1])
-        except CORRUPT:
-            return None
+            return decode_image(path, shape[-1], shape[1], maxima)
+        except CORRUPT as error:
+            return reason(error)
 
     # Pillow releases the interpreter lock while it decodes and resizes. Blocks limit the number of waiting results.
     with ThreadPoolExecutor(os.cpu_count()) as pool:

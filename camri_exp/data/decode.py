@@ -1,33 +1,114 @@
-"""Image files to uint8 pixels: training and prediction decode in the same way."""
+"""Image files to uint8 pixels: training and prediction decode in the same way.
+
+The program in the README repeats these steps without this package; ``camri_exp.export`` compares the two.
+"""
 
 import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-VERSION = 1  # increased whenever the resulting pixels change, so that caches of older versions are not used
+from camri_exp.errors import first_line
+
+VERSION = 2  # increased whenever the resulting pixels change, so that caches of older versions are not used
 MODES = {1: "L", 3: "RGB"}
+FULL = 65535  # the largest value of 16 bits
 # Errors of Pillow for corrupt image files and decompression bombs; RuntimeError is raised for AVIF and DDS.
 CORRUPT = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, struct.error, Image.DecompressionBombError)
 
 
-def decode_image(path: str | Path, image_size: int, channels: int) -> npt.NDArray[np.uint8]:
+class UnknownRangeError(ValueError):
+    """Pixel values without an agreed range, such as those of float TIFFs: they would become black or wrapped."""
+
+
+def decode_image(
+    path: str | Path, image_size: int, channels: int, maxima: list[int] | None = None
+) -> npt.NDArray[np.uint8]:
     """Pixels (channels, image_size, image_size) of any file that Pillow reads.
 
-    The image is rotated by its EXIF orientation, then resized to a square with Pillow's antialiasing bilinear filter.
-    Nothing is cropped, because the object may be anywhere in the image.
+    The image is rotated by its EXIF orientation. 16-bit grey values are divided by 257, transparent images are
+    composited on white, and the image is converted to RGB or grey, then resized to a square with Pillow's antialiasing
+    bilinear filter. Nothing is cropped, because the object may be anywhere in the image.
+
+    Args:
+        path: the file.
+        image_size: height and width of the result.
+        channels: 3, or 1 for grey.
+        maxima: receives the largest value of a 16-bit grey image, for ``dark_images``.
 
     Raises:
-        CORRUPT: not an image, a truncated one, or one with more pixels than Pillow's limit.
+        CORRUPT: not an image, a truncated one, one with more pixels than the limit, or, as ``UnknownRangeError``, grey
+            values outside of 0..65535 or float ones.
     """
+    # JPEGs are decoded at full size: libjpeg can do it at a fraction (Pillow's draft), which is faster, but gives other
+    # pixels than programs that do not.
     with Image.open(path) as image:
-        # JPEGs are decoded at a fraction of their size where that suffices.
-        image.draft(MODES[channels], (image_size, image_size))
         upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I"):  # 16-bit grey, which Pillow's conversion would clip at 255
-            upright = Image.fromarray((np.asarray(upright, dtype=np.float32) / 257).round().astype(np.uint8))
-        square = upright.convert(MODES[channels]).resize((image_size, image_size), Image.Resampling.BILINEAR)
+    if upright.mode == "F" or upright.mode.startswith("I"):
+        upright = _from_16_bit(upright, maxima)
+    if upright.has_transparency_data:
+        colours = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours)
+    square = upright.convert(MODES[channels]).resize((image_size, image_size), Image.Resampling.BILINEAR)
     pixels = np.asarray(square)
     return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+
+
+def _from_16_bit(image: Image.Image, maxima: list[int] | None) -> Image.Image:
+    """An 8-bit image of one of 16-bit grey values, which Pillow's conversion would clip at 255.
+
+    Raises:
+        UnknownRangeError: float values, or integers outside of 0..65535.
+    """
+    hint = "convert it to 8 or 16 bits per channel"
+    if image.mode == "F":
+        raise UnknownRangeError(f"float values have no agreed range; {hint}")
+    values = np.asarray(image)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > FULL:
+        raise UnknownRangeError(f"its values from {low} to {high} are outside of 0..{FULL}; {hint}")
+    if maxima is not None:
+        maxima.append(high)
+    return Image.fromarray((values.astype(np.float32) / 257).round().astype(np.uint8))
+
+
+def dark_images(maxima: list[int]) -> str | None:
+    """A line that says that 16-bit images use less than half of their range; None where they use it.
+
+    Args:
+        maxima: the largest value of each 16-bit image.
+    """
+    if not maxima or max(maxima) > FULL // 2:
+        return None
+    return (
+        f"{len(maxima)} 16-bit images have values up to {max(maxima)} of {FULL}, so that the brightest pixel is "
+        f"{round(max(maxima) / 257)} of 255. If they hold fewer bits, scale them to 16."
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Why an image file cannot be used, without its path."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or an unknown format"
+    if isinstance(error, Image.DecompressionBombError):
+        return "more pixels than data.max_pixels"
+    return (isinstance(error, OSError) and error.strerror) or first_line(error)
+
+
+@contextmanager
+def pixel_limit(most: int | None) -> Iterator[None]:
+    """Refuse images of more than ``most`` pixels, in all threads; None is Pillow's limit of about 179 million."""
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow warns at half of the limit
+        if most is not None:
+            Image.MAX_IMAGE_PIXELS = most / 2  # type: ignore[assignment]  # Pillow refuses twice as many
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before

@@ -11,6 +11,7 @@ from typing import Any
 
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, image_files
+from camri_exp.data.decode import pixel_limit
 from camri_exp.data.image_walk import LeftOut, is_foreign, walk_images
 from camri_exp.data.splits import by_hash
 from camri_exp.data.storage import SplitView
@@ -49,17 +50,29 @@ class FolderDataModule(ImageDataModule):
         image_size: all images are resized to a square of this size.
         channels: 3, or 1 for grey.
         on_error: ``stop`` at corrupt image files, or ``skip`` them; a message counts and names them.
+        max_pixels: images of more pixels are refused, because a small file can hold very many; null is Pillow's limit
+            of about 179 million.
         rest: see ``ImageDataModule``.
 
     Raises:
         UserError: no such folder, no images, a class without training images, or an invalid CSV.
     """
 
-    def __init__(self, root: str, image_size: int = 64, channels: int = 3, on_error: str = "stop", **rest: Any) -> None:
+    def __init__(
+        self,
+        root: str,
+        image_size: int = 64,
+        channels: int = 3,
+        on_error: str = "stop",
+        max_pixels: int | None = None,
+        **rest: Any,
+    ) -> None:
         super().__init__(root=root, image_size=image_size, **rest)
+        if max_pixels is not None and max_pixels < 1:
+            raise ValueError(f"max_pixels={max_pixels}; expected a number of pixels, at least 1, or null")
         if channels not in (1, 3):
             raise ValueError(f"channels={channels}; expected 3 (colour) or 1 (grey)")
-        self.channels, self.on_error = channels, on_error
+        self.channels, self.on_error, self.max_pixels = channels, on_error, max_pixels
 
     def load(self) -> dict[str, SplitView]:
         root = Path(str(self.root))
@@ -79,8 +92,11 @@ class FolderDataModule(ImageDataModule):
             names,
             self.image_size,
             self.channels,
+            self.max_pixels,
         )
-        images = cached(source, self.cache_dir, folder, self.on_error)
+        self.files_below = folder
+        with pixel_limit(self.max_pixels):
+            images = cached(source, self.cache_dir, folder, self.on_error)
         return {split: images.split([i for i, file in enumerate(files) if file.split == split]) for split in SPLITS}
 
 
@@ -93,7 +109,7 @@ def list_folder(root: Path) -> list[LabelledFile]:
     splits = [split for split in SPLITS if (root / split).is_dir()]
     if "train" in splits:
         _warn_of_other_folders(root)
-        tops = {f"{split}/": split for split in splits}
+        tops: dict[str, str | None] = {f"{split}/": split for split in splits}
     else:
         tops = {"": None}
     classes = {f"{top}{name}": (name, split) for top, split in tops.items() for name in _class_folders(root / top)}

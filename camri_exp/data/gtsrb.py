@@ -83,7 +83,7 @@ class GTSRBDataModule(ImageDataModule):
             raise ValueError(f"val_fraction={val_fraction}; expected a fraction of the signs above 0 and below 1")
         self.variant, self.drop_leaked = variant, drop_leaked
         self.val_fraction, self.split_seed = val_fraction, split_seed
-        self.folder = Path(root) / "gtsrb"
+        self.folder = self.files_below = Path(root) / "gtsrb"
 
     def prepare_data(self) -> None:
         parts = dict([TRAINING[self.variant], *TEST.items()])

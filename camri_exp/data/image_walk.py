@@ -68,7 +68,8 @@ def walk_images(top: str, left_out: LeftOut, on_error: OnError, on_link: OnFolde
         on_error: called with the path of a folder that cannot be read, and the error.
         on_link: called with the path of each link to a folder; it may raise an error.
     """
-    waiting, links, seen = [top], [], set()
+    waiting, links = [top], list[str]()
+    seen: set[tuple[int, int]] = set()
     while waiting or links:
         folder, subfolders = waiting.pop() if waiting else links.pop(0), []
         try:

@@ -1,6 +1,7 @@
 """The images of a data set, and views of its splits that do not copy them."""
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ class SplitView:
         target: int64 (n,), their classes.
         names: n file names or other names.
         channel_moments: float64 (n, 2C), mean and mean square per channel, for pixels in [0, 1].
+        contents: uint32 (n,), checksums of the files.
         groups: n groups, such as the physical sign in the image, where they are known.
     """
 
@@ -28,13 +30,15 @@ class SplitView:
     target: Tensor
     names: Sequence[str]
     channel_moments: npt.NDArray[np.float64]
+    contents: npt.NDArray[np.uint32]
     groups: Sequence[str] | None = None
 
     def subset(self, kept: npt.NDArray[np.int64]) -> "SplitView":
         """A view of the images at the positions ``kept``."""
         groups = None if self.groups is None else [self.groups[i] for i in kept]
         names = [self.names[i] for i in kept]
-        return SplitView(self.images, self.index[kept], self.target[kept], names, self.channel_moments[kept], groups)
+        moments, contents = self.channel_moments[kept], self.contents[kept]
+        return SplitView(self.images, self.index[kept], self.target[kept], names, moments, contents, groups)
 
     def to(self, images: Tensor) -> "SplitView":
         """The same view of ``images``, a copy of its images on another device."""
@@ -51,20 +55,26 @@ class ImageTable:
         target: classes (N,).
         names: N names.
         channel_moments: float64 (N, 2C), mean and mean square per channel, for pixels in [0, 1].
-        corrupt: indices of corrupt image files; their pixels are zero, and they are in no split.
+        contents: uint32 (N,), checksums of the files.
+        corrupt: the indices of files that cannot be used, and why; their pixels are zero, and they are in no split.
+        note: what the user should know of the pixels.
     """
 
     pixels: Tensor
     target: npt.NDArray[np.int64]
     names: Sequence[str]
     channel_moments: npt.NDArray[np.float64]
-    corrupt: Sequence[int] = field(default_factory=list)
+    contents: npt.NDArray[np.uint32]
+    corrupt: Mapping[int, str] = field(default_factory=dict)
+    note: str | None = None
 
     @classmethod
     def in_memory(cls, pixels: npt.NDArray[np.uint8], target: npt.NDArray[Any], names: Sequence[str]) -> "ImageTable":
         """A table of images (N, C, H, W) that are not cached."""
         blocks = [channel_moments(pixels[start : start + 4096]) for start in range(0, len(pixels), 4096)]
-        return cls(torch.from_numpy(pixels), np.asarray(target, dtype=np.int64), names, np.concatenate(blocks))
+        contents = np.array([zlib.crc32(image.tobytes()) for image in pixels], dtype=np.uint32)
+        labels = np.asarray(target, dtype=np.int64)
+        return cls(torch.from_numpy(pixels), labels, names, np.concatenate(blocks), contents)
 
     def split(self, index: Sequence[int] | npt.NDArray[np.int64], groups: Sequence[str] | None = None) -> SplitView:
         """A view of the images at ``index`` that are not corrupt.
@@ -75,13 +85,14 @@ class ImageTable:
         """
         chosen = np.asarray(index, dtype=np.int64)
         if self.corrupt:
-            chosen = chosen[~np.isin(chosen, self.corrupt)]
+            chosen = chosen[~np.isin(chosen, list(self.corrupt))]
         return SplitView(
             self.pixels,
             torch.from_numpy(chosen),
             torch.from_numpy(self.target[chosen]),
             [self.names[i] for i in chosen],
             self.channel_moments[chosen],
+            self.contents[chosen],
             None if groups is None else [groups[i] for i in chosen],
         )
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from camri_exp.data.decode import dark_images, reason
 from camri_exp.data.image_walk import LeftOut
 from camri_exp.deploy.image_files import find_images, image_batches
 from camri_exp.errors import UserError
@@ -36,7 +37,7 @@ class PredictionCounts:
 
     def skip(self, path: str, error: BaseException) -> None:
         self.unreadable.append(path)
-        tqdm.write(printable(f"unreadable: {path} ({error})"), file=sys.stderr)
+        tqdm.write(printable(f"unreadable: {path} ({reason(error)})"), file=sys.stderr)
 
 
 def predict_files(
@@ -57,7 +58,7 @@ def predict_files(
     Raises:
         UserError: there are no images, none of them can be read, or the output cannot be written.
     """
-    counts, left_out = PredictionCounts(), LeftOut()
+    counts, left_out, maxima = PredictionCounts(), LeftOut(), list[int]()
     total = sum(1 for _ in find_images(images, lambda *_: None, left_out))
     if left_out:
         tqdm.write(printable(f"{images}: left out {left_out}."), file=sys.stderr)
@@ -68,7 +69,7 @@ def predict_files(
     with _opened(output) as file, tqdm(total=total, unit="image", disable=None) as bar:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        for names, pixels in image_batches(paths, size, channels, batch_size, counts.skip):
+        for names, pixels in image_batches(paths, size, channels, batch_size, counts.skip, maxima):
             scores, probabilities = predictor(pixels)
             prediction = threshold.moved(scores, model.important_class, bias)
             table.writerows(_rows(names, scores, probabilities, prediction, model))
@@ -77,6 +78,8 @@ def predict_files(
             bar.update(len(names))
         if not counts.images:
             raise UserError(f"images={images}: none of the {total} files can be read as an image.")
+    if line := dark_images(maxima):
+        tqdm.write(line, file=sys.stderr)
     return counts
 
 

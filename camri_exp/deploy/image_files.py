@@ -40,15 +40,21 @@ def find_images(images: Path, on_error: OnError, left_out: LeftOut | None = None
 
 
 def image_batches(
-    paths: Iterable[str], image_size: int, channels: int, batch_size: int, on_error: OnError
+    paths: Iterable[str],
+    image_size: int,
+    channels: int,
+    batch_size: int,
+    on_error: OnError,
+    maxima: list[int] | None = None,
 ) -> Iterator[tuple[list[str], Tensor]]:
     """Batches of paths and their uint8 pixels (n, C, H, W), decoded as in training.
 
-    ``on_error`` is called with the path of each corrupt image file, which is then skipped, and the error.
+    ``on_error`` is called with the path of each corrupt image file, which is then skipped, and the error. ``maxima``
+    receives the largest value of each 16-bit image.
     """
     names: list[str] = []
     pixels: list[Pixels] = []
-    for path, decoded in _decoded(paths, image_size, channels, ahead=2 * batch_size):
+    for path, decoded in _decoded(paths, image_size, channels, maxima, ahead=2 * batch_size):
         if isinstance(decoded, BaseException):
             on_error(path, decoded)
             continue
@@ -62,13 +68,13 @@ def image_batches(
 
 
 def _decoded(
-    paths: Iterable[str], image_size: int, channels: int, ahead: int
+    paths: Iterable[str], image_size: int, channels: int, maxima: list[int] | None, ahead: int
 ) -> Iterator[tuple[str, Pixels | BaseException]]:
     """Each path with its pixels or the error, in order; at most ``ahead`` images are decoded in advance."""
 
     def decode(path: str) -> Pixels | BaseException:
         try:
-            return decode_image(path, image_size, channels)
+            return decode_image(path, image_size, channels, maxima)
         except CORRUPT as error:
             return error
 

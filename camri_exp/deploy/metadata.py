@@ -6,9 +6,9 @@ import camri_exp
 from camri_exp.models.metadata import ModelMetadata
 
 PREPROCESSING = (
-    "uint8 pixels (N, channels, image_size, image_size), RGB or grey: rotated according to EXIF, then resized to the "
-    "square with Pillow's bilinear filter. The model itself subtracts mean and divides by std (one value per channel, "
-    "of pixels in [0, 1])."
+    "uint8 pixels (N, channels, image_size, image_size), RGB or grey: rotated according to EXIF, 16-bit grey divided "
+    "by 257, transparent images composited on white, then resized to the square with Pillow's bilinear filter. The "
+    "model itself subtracts mean and divides by std (one value per channel, of pixels in [0, 1])."
 )
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from camri_exp import files
-from camri_exp.data import cache
+from camri_exp.data import cache, content
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.decode import decode_image
 from camri_exp.errors import UserError
@@ -120,7 +121,7 @@ def test_a_build_that_is_killed_leaves_no_incomplete_cache(tmp_path: Path) -> No
     source_of(tmp_path)
     program = f"""
 import time
-from camri_exp.data import cache
+from camri_exp.data import cache, content
 from pathlib import Path
 def slow(*arguments):
     print("decoding\\n", end="", flush=True)
@@ -147,7 +148,7 @@ def test_two_processes_that_start_together_build_once(tmp_path: Path) -> None:
     source_of(tmp_path)
     program = f"""
 import time
-from camri_exp.data import cache
+from camri_exp.data import cache, content
 from pathlib import Path
 real = cache.decode_image
 def counted(*arguments):
@@ -181,10 +182,12 @@ def test_corrupt_image_files_are_named_and_counted(tmp_path: Path, capsys: pytes
     source, paths = source_of(tmp_path)
     paths[1].write_bytes(paths[1].read_bytes()[:60])
     paths[3].write_text("not an image")
-    with pytest.raises(UserError, match=r"2 of 5 image files are corrupt: .*1\.png, .*3\.png\. Fix or"):
+    with pytest.raises(
+        UserError, match=r"2 of 5 image files cannot be used: .*1\.png \(.*\), .*3\.png \(not an image, or.*\)\. Fix or"
+    ):
         cached(source, None, tmp_path)
     images = cached(source, None, tmp_path, on_error="skip")
-    assert "2 of 5 image files are corrupt" in capsys.readouterr().err
+    assert "2 of 5 image files cannot be used" in capsys.readouterr().err
     assert images.split(range(5)).index.tolist() == [0, 2, 4]
 
 
@@ -196,14 +199,14 @@ def test_any_error_of_pillow_means_a_corrupt_file(tmp_path: Path) -> None:
     damaged[80:84] = bytes(4)  # the flags of the pixel format
     paths[2].write_bytes(damaged)
     source = image_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
-    with pytest.raises(UserError, match=r"1 of 5 image files are corrupt: .*2\.png"):
+    with pytest.raises(UserError, match=r"1 of 5 image files cannot be used: .*2\.png"):
         cached(source, None, tmp_path)
 
 
 def test_a_decompression_bomb_is_a_corrupt_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, _ = source_of(tmp_path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12 * 10 // 2 - 1)
-    with pytest.raises(UserError, match="5 of 5 image files are corrupt"):
+    with pytest.raises(UserError, match="5 of 5 image files cannot be used"):
         cached(source, None, tmp_path)
 
 
@@ -283,4 +286,48 @@ def test_facts_are_plain_json(tmp_path: Path) -> None:
     source, _ = source_of(tmp_path)
     cached(source, None, tmp_path)
     (facts,) = (tmp_path / ".camri_cache").glob("*/facts.json")
-    assert set(json.loads(facts.read_text())) == {"names", "broken", "checksum"}
+    assert set(json.loads(facts.read_text())) == {"names", "broken", "reasons", "note", "checksum"}
+
+
+def rewritten(path: Path, seed: int) -> None:
+    """Another image of the same size in bytes, with the time of the first."""
+    before = path.stat()
+    image_file(path, seed=seed)
+    assert path.stat().st_size == before.st_size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_changed_file_of_equal_size_and_time_is_decoded_again(tmp_path: Path) -> None:
+    paths = [image_file(tmp_path / f"{i}.ppm", seed=i) for i in range(5)]
+    source = image_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
+    cached(source, None, tmp_path)
+    time.sleep(0.02)  # the clock of a file system is coarse
+    rewritten(paths[2], seed=99)
+    again = cached(source, None, tmp_path).pixels
+    for i, path in enumerate(paths):
+        np.testing.assert_array_equal(again[i].numpy(), decode_image(path, 8, 3))
+
+
+def test_contents_are_read_only_where_files_may_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, paths = source_of(tmp_path)
+    cached(source, None, tmp_path)
+    read: list[Path] = []
+    real = content.checksum
+    monkeypatch.setattr(content, "checksum", lambda path: read.append(path) or real(path))
+    monkeypatch.setattr(cache, "decode_image", None)
+    time.sleep(0.02)
+    paths[3].chmod(0o600)  # another inode time, the same content
+    for _ in range(2):  # and the second time it is known to be unchanged
+        cached(source, None, tmp_path)
+    assert read == [paths[3]]
+
+
+def test_the_checksum_of_a_large_image_covers_both_ends_and_the_middle(tmp_path: Path) -> None:
+    values = set()
+    for position in (None, 0, 150_000, 299_999):
+        data = bytearray(300_000)
+        if position is not None:
+            data[position] = 1
+        (tmp_path / "0.png").write_bytes(data)
+        values.add(content.checksum(tmp_path / "0.png"))
+    assert len(values) == 4

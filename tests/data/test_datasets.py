@@ -260,12 +260,12 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
 def test_corrupt_image_files_are_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = image_files.split_folders(tmp_path)
     (root / "train" / "cat" / "1.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(UserError, match=r"1 of 24 image files are corrupt: .*train/cat/1\.png"):
+    with pytest.raises(UserError, match=r"1 of 24 image files cannot be used: .*train/cat/1\.png"):
         ready(FolderDataModule(str(root), image_size=8))
     data = ready(FolderDataModule(str(root), image_size=8, on_error="skip"))
     assert data.length("train") == 11
     assert "train/cat/1.png" not in data.names("train")
-    assert "1 of 24 image files are corrupt" in capsys.readouterr().err
+    assert "1 of 24 image files cannot be used" in capsys.readouterr().err
 
 
 def test_numbered_classes_are_sorted_by_value(tmp_path: Path) -> None:

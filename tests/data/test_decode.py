@@ -1,0 +1,198 @@
+"""Image files to pixels: nothing is clipped, wrapped or made black, and other programs see the same pixels."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageOps
+
+from camri_exp.data.decode import CORRUPT, UnknownRangeError, dark_images, decode_image, pixel_limit, reason
+from camri_exp.data.folder import FolderDataModule
+from camri_exp.deploy.batch_predict import PredictionCounts
+from camri_exp.deploy.image_files import image_batches
+from camri_exp.deploy.published import check_preprocessing, preprocess
+from camri_exp.errors import UserError
+from tests.helpers.image_files import class_folders
+
+ROOT = Path(__file__).parents[2]
+RANDOM = np.random.default_rng(0)
+
+
+def saved(path: Path, pixels: npt.NDArray[Any], mode: str | None = None, **settings: Any) -> Path:
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(path, **settings)
+    return path
+
+
+def smooth(height: int, width: int) -> npt.NDArray[np.uint8]:
+    """A photograph-like RGB image: noise enlarged by a smooth filter."""
+    noise = RANDOM.integers(0, 256, (height // 20, width // 20, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
+def test_16_bit_grey_images_have_the_pixels_of_their_8_bit_version(tmp_path: Path, suffix: str, channels: int) -> None:
+    grey = RANDOM.integers(0, 256, (8, 8), dtype=np.uint8)
+    eight = decode_image(saved(tmp_path / "8.png", grey), 8, channels)
+    sixteen = decode_image(saved(tmp_path / f"16.{suffix}", grey.astype(np.uint16) * 257), 8, channels)
+    np.testing.assert_array_equal(sixteen, eight)
+
+
+def test_16_bit_values_in_32_bits_are_accepted(tmp_path: Path) -> None:
+    values = np.array([[0, 257], [65535, 32768]], dtype=np.int32)
+    assert decode_image(saved(tmp_path / "32.tiff", values), 2, 1).tolist() == [[[0, 1], [255, 128]]]
+
+
+UNKNOWN = {
+    "float 0..1": np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8),
+    "float 0..255": np.linspace(0, 255, 64, dtype=np.float32).reshape(8, 8),
+    "CT values": np.linspace(-1000, 3000, 64).astype(np.int32).reshape(8, 8),
+    "CT values in 16 bits": np.linspace(-1000, 3000, 64).astype(np.int16).reshape(8, 8),
+    "above 16 bits": np.linspace(0, 70_000, 64).astype(np.int32).reshape(8, 8),
+}
+
+
+def unknown(path: Path, kind: str) -> Path:
+    values = UNKNOWN[kind]
+    if values.dtype == np.int16:  # Pillow does not write signed 16-bit images: an unsigned one, with the tag changed
+        saved(path, values.view(np.uint16), tiffinfo={339: 2})
+        return path
+    return saved(path, values)
+
+
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_values_without_an_agreed_range_are_refused_in_training_and_prediction(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = unknown(class_folders(tmp_path, count=12) / "cat" / "x.tiff", kind)
+    with pytest.raises(UnknownRangeError):
+        decode_image(path, 8, 1)
+    with pytest.raises(UserError, match=r"1 of 25 .*cat/x\.tiff \(.*convert it to 8 or 16 bits per channel\)\. Fix or"):
+        FolderDataModule(str(tmp_path), image_size=8).load()
+    counts = PredictionCounts()
+    assert not list(image_batches([str(path)], 8, 3, 4, counts.skip))
+    assert counts.unreadable == [str(path)]
+    assert "convert it to 8 or 16 bits" in capsys.readouterr().err
+
+
+def test_16_bit_images_that_use_a_part_of_the_range_are_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = class_folders(tmp_path, count=12)
+    saved(root / "cat" / "12 bits.png", np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8))
+    for _ in range(2):  # also when the images come from the cache
+        FolderDataModule(str(root), image_size=8).load()
+        assert "1 16-bit images have values up to 4095 of 65535, so that the brightest pixel is 16 of 255" in (
+            capsys.readouterr().err
+        )
+    maxima: list[int] = []
+    list(image_batches([str(root / "cat" / "12 bits.png")], 8, 3, 4, lambda *_: None, maxima))
+    assert "up to 4095" in str(dark_images(maxima))
+    assert dark_images([]) is None
+    assert dark_images([4095, 65535]) is None
+
+
+TRANSPARENT = np.dstack([np.full((8, 8, 3), 10, np.uint8), np.zeros((8, 8), np.uint8)])
+TRANSPARENT[:, 4:, 3] = 255
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", ["RGBA.png", "RGBA.webp", "RGBA.tiff", "LA.png", "P.png", "P.gif", "L.png", "RGB.png"])
+def test_transparent_images_are_composited_on_white(tmp_path: Path, kind: str, channels: int) -> None:
+    """The hidden colour is the visible one: 10; the right half is visible."""
+    path, mode = tmp_path / kind, kind.partition(".")[0]
+    if mode in ("RGBA", "LA"):
+        saved(path, TRANSPARENT, mode, **({"lossless": True, "exact": True} if kind.endswith("webp") else {}))
+    else:  # one colour or palette entry is transparent
+        visible = np.full((8, 8), 200, np.uint8)
+        visible[:, 4:] = 10
+        image = Image.fromarray(visible).convert(mode)
+        hidden: Any = {"P": image.getpixel((0, 0)), "L": 200, "RGB": (200, 200, 200)}[mode]
+        image.save(path, transparency=hidden)
+    pixels = decode_image(path, 8, channels)
+    assert pixels.shape == (channels, 8, 8)
+    assert (pixels[:, :, :4] == 255).all()
+    assert (abs(pixels[:, :, 4:].astype(int) - 10) <= 1).all()
+
+
+def test_half_transparency_is_half_white(tmp_path: Path) -> None:
+    half = np.dstack([np.zeros((4, 4, 3), np.uint8), np.full((4, 4), 128, np.uint8)])
+    assert set(decode_image(saved(tmp_path / "half.png", half), 4, 3).flat) == {127}
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """One file of each kind for which programs differ."""
+    photograph = smooth(900, 1400)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return {
+        "large JPEG": saved(folder / "large.jpg", photograph, quality=90),
+        "grey JPEG": saved(folder / "grey.jpg", photograph, "L", quality=90),
+        "CMYK JPEG": saved(folder / "cmyk.jpg", photograph, "CMYK"),
+        "rotated JPEG": saved(folder / "rotated.jpg", photograph, exif=exif, quality=90),
+        "16-bit PNG": saved(folder / "16.png", RANDOM.integers(0, 65536, (40, 30)).astype(np.uint16)),
+        "RGBA PNG": saved(folder / "alpha.png", np.dstack([smooth(80, 60), smooth(80, 60)[:, :, 0]])),
+        "LA PNG": saved(folder / "grey alpha.png", np.dstack([smooth(80, 60), smooth(80, 60)[:, :, 0]]), "LA"),
+        "RGBA WebP": saved(folder / "alpha.webp", np.dstack([smooth(80, 60), smooth(80, 60)[:, :, 0]])),
+        "palette": saved(folder / "palette.gif", smooth(80, 60), "P", transparency=3),
+        "1 bit": saved(folder / "1.png", smooth(80, 60), "1"),
+        "BMP": saved(folder / "0.bmp", smooth(80, 60)),
+    }
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/deploy.md"])
+def test_training_export_and_the_published_programs_have_the_same_pixels(tmp_path: Path, document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    (program,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "onnxruntime" in block]
+    lines = program[program.index("image = ImageOps") : program.index("scores, prob")]
+    for channels, mode in ((1, "L"), (3, "RGB")):
+        paths = list(files(tmp_path).values())
+        expected = [decode_image(path, 32, channels) for path in paths]
+        for path, pixels in zip(paths, expected, strict=True):
+            names: dict[str, Any] = {"size": 32, "mode": mode, "np": np, "Image": Image, "ImageOps": ImageOps}
+            exec(lines.replace('"image.png"', repr(str(path))), names)
+            np.testing.assert_array_equal(names["pixels"][0], pixels, err_msg=path.name)
+            np.testing.assert_array_equal(preprocess(path, 32, mode)[0], pixels, err_msg=path.name)
+        check_preprocessing(paths, np.stack(expected))
+
+
+def test_export_names_a_file_with_other_pixels(tmp_path: Path) -> None:
+    path = saved(tmp_path / "0.png", smooth(40, 40))
+    pixels = decode_image(path, 8, 3)
+    pixels[0, 0, 0] ^= 64
+    with pytest.raises(
+        UserError, match=r"0\.png: the pixels of the program in docs/deploy\.md differ .* by up to 64 of"
+    ):
+        check_preprocessing([path], pixels[None])
+
+
+def test_max_pixels(tmp_path: Path) -> None:
+    root = class_folders(tmp_path, count=12)
+    saved(root / "cat" / "large.png", np.zeros((100, 100), np.uint8))
+
+    def load(most: int | None) -> FolderDataModule:
+        data = FolderDataModule(str(root), image_size=8, max_pixels=most)
+        data.load()
+        return data
+
+    with pytest.raises(UserError, match=r"1 of 25 .*large\.png \(more pixels than data\.max_pixels\)"):
+        load(9_999)
+    load(10_000)
+    load(None)
+    before = Image.MAX_IMAGE_PIXELS
+    with pixel_limit(5):
+        assert Image.MAX_IMAGE_PIXELS == 2.5
+    assert before == Image.MAX_IMAGE_PIXELS
+    with pytest.raises(ValueError, match="max_pixels=0; expected a number of pixels"):
+        FolderDataModule(str(root), max_pixels=0)
+
+
+def test_reasons_do_not_repeat_the_path(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_text("nothing")
+    with pytest.raises(CORRUPT) as refused:
+        decode_image(tmp_path / "0.png", 8, 3)
+    assert reason(refused.value) == "not an image, or an unknown format"
