@@ -75,7 +75,7 @@ class Record:
         write_json(path, self.to_dict())
 
 
-def _printable(value: Any) -> Any:
+def _printable(value: object) -> Any:
     """``value`` with the texts in it printable: a file may come from elsewhere."""
     if isinstance(value, str):
         return printable(value)

@@ -50,7 +50,7 @@ def load_run_config(
             target that is not allowed.
     """
     path = run / CONFIG
-    plain = _with_current_targets(_parse(_read(path), path))
+    plain = _with_current_targets(_read(path))
     if not isinstance(plain, dict) or not all(isinstance(plain.get(group), dict) for group in REQUIRED):
         raise UserError(f"{path} is not the config of a run. Give a run that camri_exp.train wrote.")
     for group in groups:
@@ -68,19 +68,16 @@ def load_run_config(
     return OmegaConf.create(plain)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> Any:
+    """Plain values. Aliases could expand without limit, and interpolations could read the environment."""
     try:
         if not path.is_file():
             raise UserError(f"{path}: there is no such file. Keep the files of a run together.")
         if path.stat().st_size > LARGEST:
             raise UserError(f"{path} was refused: it is larger than 1 MiB, which no config of a run is.")
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {first_line(error)}.") from error
-
-
-def _parse(text: str, path: Path) -> Any:
-    """Plain values. Aliases could expand without limit, and interpolations could read the environment."""
     try:
         depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):

@@ -148,23 +148,18 @@ def _jobs(folder: Path, damaged_plans: list[str]) -> Iterator[Path]:
 
 
 def _read(folder: Path) -> Run | Unfinished:
+    state = "damaged"
     try:
         if (folder / RESULT).is_file():
             return _run(folder, RunResult.of(folder))
         if (folder / FAILURE).is_file():
-            return Unfinished(folder, "failed", _failure(folder))
+            state = "failed"  # also where the reason cannot be read
+            return Unfinished(folder, state, FailureRecord.read(folder / FAILURE).error)
         return Unfinished(folder, _state(folder))
     except UserError as error:
-        return Unfinished(folder, "damaged", str(error))
+        return Unfinished(folder, state, str(error))
     except OSError as error:  # such as a planned name that is longer than the file system allows
         return Unfinished(folder, "damaged", f"{folder} cannot be read: {error.strerror}.")
-
-
-def _failure(folder: Path) -> str:
-    try:
-        return FailureRecord.read(folder / FAILURE).error
-    except UserError as error:
-        return str(error)
 
 
 def _state(folder: Path) -> str:

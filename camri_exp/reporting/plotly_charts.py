@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from camri_exp.figures.chart import Axis, Chart, Errors, HeatMap, HeatMapChart, ReferenceLine, Series
+from camri_exp.figures.chart import Axis, Chart, Errors, HeatMapChart, ReferenceLine, Series
 from camri_exp.files import without_nan
 
 PlotlyFigure = dict[str, Any]
@@ -83,17 +83,14 @@ def _heat_maps(chart: HeatMapChart) -> PlotlyFigure:
         layout[f"yaxis{suffix}"] = {"type": "category"}
     layout["yaxis"] |= {"title": {"text": escape(chart.y.label)}, "automargin": True}
     layout["annotations"] = _headings([heat_map.title for heat_map in chart.maps])
-    traces = [_heat_map(chart, heat_map, suffix) for heat_map, suffix in zip(chart.maps, suffixes, strict=True)]
+    where = _template(f"{chart.x.label} {{x}}, {chart.y.label} {{y}}")
+    traces = [
+        {"type": "heatmap", "z": heat_map.values, "x": chart.columns, "y": chart.rows, "xaxis": f"x{suffix}",
+         "yaxis": f"y{suffix}", "colorscale": "Viridis", "texttemplate": "%{z:.3f}", "showscale": False,
+         "hovertemplate": f"{where}<br>{_template(heat_map.title)} %{{z:.4f}}{NO_BOX}"}
+        for heat_map, suffix in zip(chart.maps, suffixes, strict=True)
+    ]  # fmt: skip
     return {"data": traces, "layout": layout}
-
-
-def _heat_map(chart: HeatMapChart, heat_map: HeatMap, suffix: str) -> PlotlyFigure:
-    where = f"{chart.x.label} {{x}}, {chart.y.label} {{y}}"
-    return {
-        "type": "heatmap", "z": heat_map.values, "x": chart.columns, "y": chart.rows, "xaxis": f"x{suffix}",
-        "yaxis": f"y{suffix}", "colorscale": "Viridis", "texttemplate": "%{z:.3f}", "showscale": False,
-        "hovertemplate": f"{_template(where)}<br>{_template(heat_map.title)} %{{z:.4f}}{NO_BOX}",
-    }  # fmt: skip
 
 
 def _headings(titles: Sequence[str]) -> list[PlotlyFigure]:
