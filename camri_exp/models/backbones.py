@@ -46,7 +46,7 @@ def create(
         raise UserError(f"model.width={width}: expected a number above 0; 1 is the network as it was designed.")
     if embedding is not None and embedding < 1:
         raise UserError(f"model.embedding={embedding}: expected a number of features, or null for no such layer.")
-    backbone = _cnn(name, channels, width, pretrained) or _timm_model(name, channels, image_size, width, pretrained)
+    backbone = _build(name, channels, image_size, width, pretrained)
     if small_stem:
         _shrink_stem(backbone, name)
     if weights is not None:
@@ -57,18 +57,16 @@ def create(
     return backbone, features
 
 
-def _cnn(name: str, channels: int, width: float, pretrained: bool) -> nn.Module | None:
-    """A CNN of this project; None for any other name."""
-    if name in CNNS and pretrained:
-        raise _no_pretrained_weights(name)
-    return CNNS[name](channels, width) if name in CNNS else None
-
-
 def _no_pretrained_weights(name: str) -> UserError:
     return UserError(f"model.pretrained=true: {name} has no pretrained weights. Omit it, or use model.weights=FILE.")
 
 
-def _timm_model(name: str, channels: int, image_size: int, width: float, pretrained: bool) -> nn.Module:
+def _build(name: str, channels: int, image_size: int, width: float, pretrained: bool) -> nn.Module:
+    """A CNN of this project, or a timm model."""
+    if name in CNNS and pretrained:
+        raise _no_pretrained_weights(name)
+    if name in CNNS:
+        return CNNS[name](channels, width)
     import timm
 
     if not timm.is_model(name):
