@@ -1,6 +1,6 @@
 """Comparison of an exported file with PyTorch: outputs and speed."""
 
-import time
+import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,9 +50,4 @@ def compare(torch_model: Model, file: Model, pixels: Array) -> Parity:
 
 def _median(run: Model, pixels: Array) -> float:
     """Median milliseconds of a call."""
-    seconds = []
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
-        run(pixels)
-        seconds.append(time.perf_counter() - begin)
-    return 1e3 * float(np.median(seconds))
+    return 1e3 * float(np.median(timeit.repeat(lambda: run(pixels), number=1, repeat=REPEATS)))

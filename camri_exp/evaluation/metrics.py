@@ -111,22 +111,18 @@ def _angles(model: ModelPredictions, predictions: SplitPredictions) -> Angles | 
         return None
     angle = angles.angle_to_class(predictions.scores, predictions.target)
     statistics = angles.own_class_angles(angle, predictions.target, model.important, len(model.class_names))
-    weights = None if model.weight is None else _weight_angles(model.weight, model)
+    weights, names = None, model.class_names
+    if model.weight is not None:
+        nearest = [angles.nearest_weight(model.weight, k) for k in range(len(names))]
+        first = min(range(len(nearest)), key=lambda k: nearest[k][1])
+        weights = WeightAngles(
+            smallest_angle=nearest[first][1],
+            between=[names[first], names[nearest[first][0]]],
+            nearest_to_important={
+                names[k]: NearestWeight(names[nearest[k][0]], nearest[k][1]) for k in model.important
+            },
+        )
     return Angles(**vars(statistics), unit="radian", weights=weights)
-
-
-def _weight_angles(weight: Array, model: ModelPredictions) -> WeightAngles:
-    """The two class weights nearest to each other, and the nearest one of each important class."""
-    names = model.class_names
-    nearest = [angles.nearest_weight(weight, k) for k in range(len(names))]
-    first = min(range(len(nearest)), key=lambda k: nearest[k][1])
-    return WeightAngles(
-        smallest_angle=nearest[first][1],
-        between=[names[first], names[nearest[first][0]]],
-        nearest_to_important={
-            names[k]: NearestWeight(names[nearest[k][0]], nearest[k][1]) for k in model.important
-        },
-    )  # fmt: skip
 
 
 def reliabilities(model: ModelPredictions, predictions: SplitPredictions) -> dict[str, calibration.Reliability] | None:
