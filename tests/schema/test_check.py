@@ -4,6 +4,8 @@ A value is refused in one line, or it is one that the key's documentation allows
 """
 
 import math
+import random
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,8 @@ from camri_exp.cli import CONFIGS, check_config, register_resolvers
 from camri_exp.errors import UserError
 from camri_exp.schema.check import check_plugins, check_values, plain
 from camri_exp.schema.keys import COMMANDS
+from camri_exp.schema.values import text_of
+from tests.conftest import TESTS, Command
 
 WRONG: dict[str, Any] = {
     "text": "abc", "number": 3, "float": 1.5, "list": ["a", 2], "mapping": {"a": 1}, "bool": True, "nan": math.nan,
@@ -114,3 +118,46 @@ def test_every_key_refuses_wrong_values_in_one_line() -> None:
 
 # An argument that a function passes on in its **options.
 FREE = ("cycle_momentum",)
+
+
+def documented_commands() -> list[tuple[str, list[str]]]:
+    """The single runs in the comments of the configs and in the documentation: command and overrides."""
+    pages = [
+        *CONFIGS.glob("*.yaml"),
+        *CONFIGS.glob("*/*.yaml"),
+        *TESTS.parent.glob("docs/*.md"),
+        TESTS.parent / "README.md",
+    ]
+    found = []
+    for line in {line.strip() for page in pages for line in page.read_text(encoding="utf-8").splitlines()}:
+        match = re.search(r"python -m camri_exp\.(data\.)?(\w+) (?!.*(-m |\[|\\|…))(.*=.*)", line)
+        if match and match[2] in COMMANDS:
+            found.append((match[2], re.findall(r"(?<!\S)[\w.@/]+=[^\s`'\",()|]+(?!\S)", match[4])))
+    return sorted(found)
+
+
+def test_the_documented_commands_are_accepted() -> None:
+    commands = documented_commands()
+    assert len(commands) > 20
+    for command, overrides in commands:
+        sweep = ["sweep=somewhere"] if command == "report" and not overrides else []
+        check_config(composed(command, *overrides, *sweep), command)
+
+
+@pytest.mark.slow
+def test_a_sample_ends_the_real_command_in_one_line(command: Command) -> None:
+    refused = [
+        (name, overrides, key, kind)
+        for name, overrides, key in CASES
+        for kind, value in WRONG.items()
+        if kind != "mapping" and outcome(name, overrides, key, value) and "." in key
+    ]
+    for name, overrides, key, kind in random.Random(0).sample(refused, 60):
+        module = "data.show" if name == "show" else name
+        given = f"{key}={text_of(WRONG[kind])}"
+        if name == "train":
+            overrides = (*overrides, "hydra.run.dir=run", *([] if "logger" in key else ["logger=none"]))
+        finished = command(module, *overrides, given)
+        assert finished.code == 1, given
+        assert "Traceback" not in finished.err, given
+        assert 1 <= len(finished.err.strip().splitlines()) <= 2, finished.err
