@@ -1,19 +1,19 @@
 """Config to data module and important classes."""
 
-from typing import Any
-
 from omegaconf import DictConfig, OmegaConf
 
+from camri_exp.data.base import ImageDataModule
 from camri_exp.data.class_ids import resolve_class_ids
 from camri_exp.instantiate import instantiate
 
 
-def build_datamodule(cfg: DictConfig) -> Any:
+def build_datamodule(cfg: DictConfig) -> ImageDataModule:
     """The data module of ``cfg.data``, not yet set up; ``cfg.seed`` decides the order of the training images."""
-    return instantiate(cfg.data, "data", seed=cfg.seed)
+    data: ImageDataModule = instantiate(cfg.data, "data", seed=cfg.seed)
+    return data
 
 
-def important_class_ids(cfg: DictConfig, data: Any) -> list[int]:
+def important_class_ids(cfg: DictConfig, data: ImageDataModule) -> list[int]:
     """Ids of the important classes: ``cfg.important_class``, or where that is null the default of the data set.
 
     Raises:

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +51,7 @@ def kept(
     return np.flatnonzero(mask)
 
 
-def check(settings: Mapping[str, Any]) -> None:
+def check(settings: Mapping[str, object]) -> None:
     """Check that ``settings`` are arguments of ``kept``, before any image is read.
 
     Raises:
