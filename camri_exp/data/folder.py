@@ -13,6 +13,7 @@ from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.decode import pixel_limit
 from camri_exp.data.image_walk import LeftOut, is_foreign, walk_images
+from camri_exp.data.labels import cleaned, in_order
 from camri_exp.data.splits import by_hash
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
@@ -82,7 +83,8 @@ class FolderDataModule(ImageDataModule):
             files, folder = list_folder(root), root
         else:
             raise UserError(f"data.root={root}: there is no such folder or CSV file.")
-        files = with_splits(files)
+        labels = cleaned((file.label for file in files), str(root))
+        files = with_splits([replace(file, label=labels[file.label]) for file in files])
         self.class_names = class_names(files, root)
         ids = {name: i for i, name in enumerate(self.class_names)}
         names = [file.path for file in files]
@@ -108,7 +110,9 @@ def list_folder(root: Path) -> list[LabelledFile]:
     """
     splits = [split for split in SPLITS if (root / split).is_dir()]
     if "train" in splits:
-        _warn_of_other_folders(root)
+        if ignored := [name for name in _subfolders(root) if name not in SPLITS]:
+            names = ", ".join(ignored)
+            print(f"{root}: ignored {names} next to train/; only val/ and test/ are read.", file=sys.stderr)
         tops: dict[str, str | None] = {f"{split}/": split for split in splits}
     else:
         tops = {"": None}
@@ -123,11 +127,6 @@ def list_folder(root: Path) -> list[LabelledFile]:
     if left_out:
         print(printable(f"{root}: left out {left_out}."), file=sys.stderr)
     return files
-
-
-def _warn_of_other_folders(root: Path) -> None:
-    if ignored := [name for name in _subfolders(root) if name not in SPLITS]:
-        print(f"{root}: ignored {', '.join(ignored)} next to train/; only val/ and test/ are read.", file=sys.stderr)
 
 
 def _class_folders(folder: Path) -> list[str]:
@@ -181,7 +180,8 @@ def read_csv(path: Path) -> list[LabelledFile]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
-            columns, rows = list(reader.fieldnames or []), list(reader)
+            columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"data.root={path} is neither a folder nor a CSV file in UTF-8: {error}.") from error
     if not {"path", "label"} <= set(columns) <= set(COLUMNS):
@@ -191,14 +191,14 @@ def read_csv(path: Path) -> list[LabelledFile]:
         )
     files = []
     for number, row in enumerate(rows, start=2):
-        split = row.get("split") or None
-        if not row["path"] or not row["label"]:
+        label, split = (row["label"] or "").strip(), (row.get("split") or "").strip() or None
+        if not row["path"] or not label:
             raise UserError(f"{path}, line {number}: an image needs a path and a label.")
         if None in row:
             raise UserError(f"{path}, line {number}: more than {len(columns)} values. Quote a path with commas.")
         if split not in (None, *SPLITS):
             raise UserError(f"{path}, line {number}: split is {split!r}; expected train, val, test or an empty value.")
-        files.append(LabelledFile(_normalised(path.parent, row["path"]), row["label"], split))
+        files.append(LabelledFile(_normalised(path.parent, row["path"]), label, split))
     repeated, times = Counter(file.path for file in files).most_common(1)[0] if files else ("", 0)
     if times > 1:
         raise UserError(f"{path} lists {repeated} {times} times. Each image belongs to one class and one split.")
@@ -236,5 +236,4 @@ def class_names(files: list[LabelledFile], root: Path) -> list[str]:
             )
     if len(names["train"]) < 2:
         raise UserError(f"{root} has {len(names['train'])} class; expected at least two folders or labels.")
-    numeric = all(name.isdigit() for name in names["train"])
-    return sorted(names["train"], key=lambda name: (int(name) if numeric else 0, name))
+    return in_order(names["train"])
