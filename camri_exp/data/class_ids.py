@@ -1,5 +1,6 @@
 """Resolves the important classes, as the user wrote them, against the class names of the data set."""
 
+import shlex
 from collections.abc import Sequence
 
 from camri_exp.errors import UserError, nearest
@@ -25,7 +26,7 @@ def resolve_class_ids(
     if important is None:
         raise UserError(
             f"data={data} has no default important class. Say which class matters: "
-            f"{key}=<id or name>, one of {preview(class_names)}."
+            f"{key}=<id or name>, one of {preview(class_names)}.{_quoting(class_names, key)}"
         )
     # A float is not iterable: 1.5 ends in the error for unknown names.
     given = [important] if isinstance(important, int | float | str) else list(important)
@@ -57,7 +58,30 @@ def _resolve_one(item: float | str, class_names: Sequence[str], data: str, key: 
     if folded:
         return folded[0]
     hint = nearest(str(item), class_names) or f" It has {preview(class_names)}."
-    raise UserError(f"{key}={item}: {data} has no class of that name.{hint}")
+    raise UserError(f"{key}={item}: {data} has no class of that name.{hint}{_quoting(class_names, key)}")
+
+
+def _quoting(class_names: Sequence[str], key: str) -> str:
+    """How to type the first name that the grammar of overrides reads otherwise, as 1e3 or null; empty if none is."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    for name in class_names:
+        if not _reads_as_itself(name):
+            argument = shlex.quote(f"{key}={QuotedString(name, Quote.single).with_quotes()}")
+            return f" A name such as {name!r} needs quotes within quotes: {argument}"
+    return ""
+
+
+def _reads_as_itself(name: str) -> bool:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        value = OverridesParser.create().parse_override(f"key={name}").value()
+    except HydraException:
+        return False
+    # A whole number is resolved as a name or an id.
+    return value == name or (isinstance(value, int) and not isinstance(value, bool) and str(value) == name)
 
 
 def preview(names: Sequence[str], most: int = 10) -> str:

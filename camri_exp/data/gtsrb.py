@@ -121,7 +121,7 @@ class GTSRBDataModule(ImageDataModule):
         top = TRAINING[self.variant][0]
         files = []
         for folder in sorted(os.listdir(self.folder / top)):
-            if folder.isdigit() and int(folder) < len(SIGNS):
+            if folder.isdecimal() and int(folder) < len(SIGNS):
                 names = sorted(name for name in os.listdir(self.folder / top / folder) if name.endswith(".ppm"))
                 files += [(f"{top}/{folder}/{name}", int(folder)) for name in names]
         if not files:

@@ -23,10 +23,6 @@ def main(cfg: DictConfig) -> None:
     from camri_exp.figures.contact_sheet import contact_sheet
     from camri_exp.files import atomic_path
 
-    if cfg.images < 1 or cfg.variants < 0:
-        raise UserError(
-            f"images={cfg.images} variants={cfg.variants}; expected at least 1 image per class and 0 variants."
-        )
     data = build_datamodule(cfg)
     data.prepare_data()
     data.setup("fit")

@@ -1,6 +1,7 @@
 """Splits that are the same on every machine: by hashes of names, not by the order of files or a random generator."""
 
 import hashlib
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -9,8 +10,13 @@ import numpy.typing as npt
 
 
 def stable_fraction(name: str) -> float:
-    """A number in [0, 1) from the name alone: the first 8 bytes of its SHA-256, big-endian, divided by 2^64."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    """A number in [0, 1) from the name alone: the first 8 bytes of its SHA-256, big-endian, divided by 2^64.
+
+    The name is hashed in Unicode's composed form (NFC), because file systems differ in it; names that are not UTF-8 by
+    their bytes.
+    """
+    content = unicodedata.normalize("NFC", name).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
 
 
 def by_hash(name: str, test: float = 0.2, val: float = 0.1) -> str:
