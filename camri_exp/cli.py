@@ -3,7 +3,9 @@
 Nothing heavy is imported here, nor by a command's module: ``--help`` and a config error answer at once.
 """
 
+import errno
 import json
+import logging
 import os
 import re
 import sys
@@ -75,6 +77,7 @@ def command(
     def decorate(function: Callable[[DictConfig], Any]) -> Callable[[], None]:
         @wraps(function)
         def run(cfg: DictConfig) -> Any:
+            logging.raiseExceptions = False  # on a full disk, a traceback for each line of run.log
             try:
                 if not (is_job and HydraConfig.get().mode == RunMode.MULTIRUN):
                     check_config(cfg, config_name)
@@ -83,6 +86,10 @@ def command(
                 if os.environ.get("HYDRA_FULL_ERROR") == "1":
                     raise
                 fail(error if isinstance(error, UserError) else first_line(error))
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                fail(f"{error.filename or 'a file'} cannot be written: {error.strerror}. Make room, then try again.")
 
         main = stoppable(hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(run))
 

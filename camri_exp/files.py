@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, locks between processes, and paths as the user would type them."""
 
+import errno
 import json
 import math
 import os
@@ -18,6 +19,13 @@ TEMPORARY = ".part-"
 CLAIM, OWNER = ".claim", ".claimed_by"  # in the folder of a run: its lock, and the name of the process that has it
 
 
+class UnwritableError(UserError, OSError):
+    """A file that cannot be written. As an OSError, callers that know what the user can do may catch it."""
+
+    def __str__(self) -> str:
+        return f"{self.filename} cannot be written: {self.strerror or self.args[0]}. A file that was there is kept."
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of ``path`` that becomes ``path`` when the block ends without an error.
@@ -25,6 +33,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The content is synced to the disk before the rename, because a power cut could otherwise leave the new name with
     empty content. The temporary name keeps the suffix, from which writers such as matplotlib take the format. A device
     or a pipe (``/dev/null``) is written to and never replaced.
+
+    Raises:
+        UnwritableError: the disk is full, or the folder cannot be written.
     """
     if path.exists() and not path.is_file():
         yield path
@@ -35,6 +46,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename not in (None, str(temporary), temporary):  # a file that the block reads
+            raise
+        raise UnwritableError(error.errno, error.strerror or str(error), str(path)) from error
+    except RuntimeError as error:  # torch's zip writer, which does not say why it failed
+        if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
+            raise
+        raise UnwritableError(errno.EIO, "the disk may be full", str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -48,8 +67,10 @@ def require_writable(folder: Path, advice: str) -> None:
     probe = folder / f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"x")
-        probe.unlink()
+        try:
+            probe.write_bytes(b"x")
+        finally:
+            probe.unlink(missing_ok=True)  # a full disk leaves it empty
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror or error}. {advice}") from error
 
@@ -143,8 +164,11 @@ def claimed(folder: Path, advice: str) -> Iterator[str | None]:
         if not mine:
             yield _read_owner(owner)
             return
-        remove_temporary(folder)
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        try:
+            remove_temporary(folder)
+            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written: {error.strerror or error}. {advice}") from error
         try:
             yield None
         finally:

@@ -3,6 +3,7 @@
 ``FORMATS`` maps the name of a format to the suffix of its files and its writer.
 """
 
+import io
 import json
 import logging
 import warnings
@@ -67,7 +68,9 @@ def to_program(model: nn.Module, example: Tensor, metadata: Mapping[str, str], o
         exported = torch.export.export(model, (example,), dynamic_shapes={"images": {0: Dim("batch", min=1)}})
     extra = {EXTRA_FILE: json.dumps({key: json.loads(value) for key, value in metadata.items()}, ensure_ascii=False)}
     with _quiet_exporter():
-        torch.export.save(exported, output, extra_files=extra)
+        buffer = io.BytesIO()  # on a full disk, torch's writer would abort the process
+        torch.export.save(exported, buffer, extra_files=extra)
+        output.write_bytes(buffer.getvalue())
         program = torch.export.load(output).module()
 
     def run(pixels: Array) -> tuple[Array, Array]:

@@ -25,12 +25,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             with atomic_path(path) as temporary:
                 torch.save(checkpoint, temporary)
         except OSError as error:
-            raise UserError(_advice(path, error.strerror or str(error))) from error
-        except RuntimeError as error:  # torch's zip writer on a full disk
-            if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
-                raise
-            raise UserError(_advice(path, "the disk may be full")) from error
-
-
-def _advice(path: Path, reason: str) -> str:
-    return f"{path} cannot be written: {reason}. The earlier file is kept; make room, then resume the run."
+            raise UserError(
+                f"{path} cannot be written: {error.strerror or error}. The earlier file is kept; make room, then "
+                "resume the run."
+            ) from error
