@@ -34,10 +34,11 @@ def main() -> int:
     if not can_mount:
         print("full disks are skipped: no permission to mount a tmpfs", flush=True)
     plan = list(planned(options, can_mount))
-    done = make_all(plan, options.workdir, options.seed)
     command = f"python scripts/torture.py {shlex.join(arguments(sys.argv[1:]))}".rstrip()
     about = page.Circumstances(time.strftime("%Y-%m-%d"), commit(), command, can_mount)
-    options.output.write_text(page.render([done[key] for key in plan if key in done], about), encoding="utf-8")
+    done: dict[tuple[str, int], Try] = {}
+    for done in make_all(plan, options.workdir, options.seed):  # the page shows the tries so far
+        options.output.write_text(page.render([done[key] for key in plan if key in done], about), encoding="utf-8")
     print(f"table: {options.output}")
     return int(any(outcome.problems for outcome in done.values()))
 
@@ -80,12 +81,13 @@ def planned(options: argparse.Namespace, can_mount: bool) -> Iterator[tuple[str,
         yield from ((kind, number) for kind, count in counts.items() if number < count)
 
 
-def make_all(plan: list[tuple[str, int]], workdir: Path, seed: int) -> dict[tuple[str, int], Try]:
-    """The outcomes of all tries, those of earlier starts included."""
+def make_all(plan: list[tuple[str, int]], workdir: Path, seed: int) -> Iterator[dict[tuple[str, int], Try]]:
+    """Make the tries that are missing; yields all outcomes so far, those of earlier starts included, after each."""
     record, done = workdir / "tries.jsonl", {}
     if record.is_file():
         known = [Try(**json.loads(line)) for line in record.read_text(encoding="utf-8").splitlines()]
         done = {(outcome.kind, outcome.number): outcome for outcome in known}
+        yield done
     references = {is_sweep: reference(workdir / "reference", is_sweep) for is_sweep in (False, True)}
     for index, key in enumerate(plan, start=1):
         if key in done:
@@ -103,7 +105,7 @@ def make_all(plan: list[tuple[str, int]], workdir: Path, seed: int) -> dict[tupl
         problems = "".join(f"\n  {problem}" for problem in outcome.problems)
         verdict = "as undisturbed" if outcome.finished_once and outcome.same_numbers else "NOT as undisturbed"
         print(f"{index}/{len(plan)} {kind}, {outcome.stage}: {verdict}, {outcome.seconds} s{problems}", flush=True)
-    return done
+        yield done
 
 
 def reference(folder: Path, is_sweep: bool) -> Reference:
