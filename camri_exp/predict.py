@@ -1,6 +1,5 @@
 """``python -m camri_exp.predict``: label new images."""
 
-import math
 import sys
 from pathlib import Path
 
@@ -15,10 +14,6 @@ def main(cfg: DictConfig) -> None:
     """Write one row per image in ``cfg.images``: predicted class, probabilities and angle."""
     if cfg.checkpoint is None or cfg.images is None:
         raise UserError("Give checkpoint=PATH and images=FILE_OR_DIR.")
-    if not (cfg.bias in (None, "auto") or (isinstance(cfg.bias, int | float) and math.isfinite(cfg.bias))):
-        raise UserError(f"bias={cfg.bias}: expected a number, or auto for the one chosen on validation.")
-    if cfg.batch_size is not None and not (isinstance(cfg.batch_size, int) and cfg.batch_size > 0):
-        raise UserError(f"batch_size={cfg.batch_size}: expected a number of images, at least 1.")
     from camri_exp.data.decode import pixel_limit
     from camri_exp.deploy.batch_predict import predict_files
     from camri_exp.evaluation.operating_point import bias_of_checkpoint

@@ -30,8 +30,6 @@ def build_classifier(
     """
     model: dict[str, Any] = {str(key): value for key, value in cfg.model.items()}
     freeze_epochs, channels_last, compiled = (model.pop(key) for key in ("freeze_epochs", "channels_last", "compile"))
-    if freeze_epochs < 0:
-        raise UserError(f"model.freeze_epochs={freeze_epochs}: expected 0 or a number of epochs.")
     if unknown := set(model) - set(inspect.signature(backbones.create).parameters):
         raise UserError(f"model.{min(unknown)}: backbones have no such option. Omit it.")
     backbone, features = backbones.create(channels=metadata.channels, image_size=metadata.image_size, **model)

@@ -28,13 +28,14 @@ class Unresolved:
 PARENTS = {"loss": "name", "data": "name", "model": "name"}
 
 
-def check_values(values: dict[str, Any], command: str, known: Collection[str] = ()) -> None:
+def check_values(values: dict[str, Any], command: str, known: Collection[str] = (), complete: bool = True) -> None:
     """Check the keys and values of a config, but for the arguments of plug-ins. Nothing is imported for that.
 
     Args:
         values: the config as ``plain`` gives it.
         command: a key of ``keys.COMMANDS``.
         known: top-level keys of the command's config file; those without a schema are not checked.
+        complete: whether a missing key is an error; the config of an earlier version may lack some.
 
     Raises:
         UserError: the first wrong key or value, on one line.
@@ -44,7 +45,7 @@ def check_values(values: dict[str, Any], command: str, known: Collection[str] = 
     for key in values:
         if key not in fields and key not in known:
             raise UserError(f"+{key}: {command} has no key {key}.{nearest(key, {*fields, *known})}")
-    _check_group(values, schema, "", command)
+    _check_group(values, schema, "", command, complete)
 
 
 def check_plugins(values: dict[str, Any], command: str) -> None:
@@ -58,25 +59,25 @@ def check_plugins(values: dict[str, Any], command: str) -> None:
             _check_nested(values[group], group, fields_of(schema))
 
 
-def _check_group(values: dict[str, Any], schema: type, prefix: str, command: str) -> None:
+def _check_group(values: dict[str, Any], schema: type, prefix: str, command: str, complete: bool) -> None:
     fields = fields_of(schema)
     for key, annotation in fields.items():
         name = prefix + key
         value = values.get(key, MISSING)
-        if (key not in values and hasattr(schema, key)) or value is UNKNOWN:
+        if (key not in values and (hasattr(schema, key) or not complete)) or value is UNKNOWN:
             continue
         if value == MISSING:
             if name == "sweep":  # camri_exp.report explains it
                 continue
             raise UserError(f"{name} is missing: expected {expected_of(annotation).removesuffix(' or null')}.")
-        _check_value(value, annotation, name, command)
+        _check_value(value, annotation, name, command, complete)
     if prefix and not issubclass(schema, Open):
         for key in values:
             if key not in fields:
                 raise UserError(f"{prefix}{key}: {command} has no such key.{nearest(key, fields)}")
 
 
-def _check_value(value: Any, annotation: Any, name: str, command: str) -> None:
+def _check_value(value: Any, annotation: Any, name: str, command: str, complete: bool) -> None:
     if isinstance(value, Unresolved):
         raise UserError(value.message)
     group = group_of(annotation)
@@ -97,7 +98,7 @@ def _check_value(value: Any, annotation: Any, name: str, command: str) -> None:
         return
     if issubclass(group, Plugin) and "_target_" not in value:
         raise UserError(f"{name} has no _target_, the class to build. Choose an option: {name}=NAME, see --help.")
-    _check_group(value, group, f"{name}.", command)
+    _check_group(value, group, f"{name}.", command, complete)
 
 
 def expected_of(annotation: Any) -> str:

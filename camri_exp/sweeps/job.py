@@ -25,7 +25,6 @@ from camri_exp.results import FAILURE, JOB, FailureRecord, JobRecord, RunResult
 
 log = logging.getLogger(__name__)
 Objectives = tuple[float, float]
-RERUN = ("failed", "all", "none")
 LEFTOVERS = (
     "result.json",
     "failure.json",
@@ -40,8 +39,6 @@ LEFTOVERS = (
 
 def run(cfg: DictConfig, train: Callable[[DictConfig], RunResult]) -> Objectives | None:
     """Train as a job of a sweep; validation accuracy and important-class recall, None without a result."""
-    if cfg.sweep.rerun not in RERUN:
-        raise UserError(f"sweep.rerun={cfg.sweep.rerun}: expected {', '.join(RERUN)}.")
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         with claimed(folder, "Give another folder: hydra.sweep.dir=DIR") as other:

@@ -7,18 +7,6 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from camri_exp.errors import UserError
 
 
-def check_config(cfg: DictConfig) -> None:
-    """Check what needs no data and no trainer.
-
-    Raises:
-        UserError: a seed that is not a whole number in range, or nothing to train.
-    """
-    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
-        raise UserError(f"seed={cfg.seed}: expected a whole number from 0 to {2**32 - 1}.")
-    if cfg.trainer.max_epochs is not None and cfg.trainer.max_epochs < 1:
-        raise UserError(f"trainer.max_epochs={cfg.trainer.max_epochs}: there is nothing to train. Give at least 1.")
-
-
 def check_trainer(cfg: DictConfig, trainer: pl.Trainer) -> None:
     """Check that the run can be trained, and that there will be a checkpoint to test.
 

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from camri_exp.errors import UserError
 from camri_exp.identity import NOT_HASHED, with_run_dir
 from camri_exp.results import RESULT, RunResult
+from camri_exp.schema.check import check_plugins, check_values, plain
 from camri_exp.stored_config import CONFIG, GROUPS, load_run_config, named_targets
 
 MISSING = "(absent)"
@@ -42,6 +43,9 @@ def resumed_config(cfg: DictConfig, run_dir: Path) -> DictConfig:
     for key in given:
         OmegaConf.update(stored, key, OmegaConf.select(composed, key), merge=False, force_add=True)
     stored.resume = cfg.resume
+    values = plain(stored)
+    check_values(values, "train", known=set(values), complete=False)
+    check_plugins(values, "train")
     return stored
 
 

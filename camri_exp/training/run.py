@@ -41,7 +41,7 @@ from camri_exp.results import (
 from camri_exp.signals import exit_code
 from camri_exp.stored_config import CONFIG
 from camri_exp.training.callbacks import CollectPredictions, RebaseCheckpointPaths, ReseedEachEpoch
-from camri_exp.training.checks import check_config, check_trainer
+from camri_exp.training.checks import check_trainer
 from camri_exp.training.console import print_result
 from camri_exp.training.factory import (
     build_callbacks,
@@ -71,7 +71,6 @@ def train(cfg: DictConfig) -> RunResult:
             print(f"{run_dir} is already finished; a larger trainer.max_epochs resumes it.")
             print_result(finished, run_dir)
             return finished
-    check_config(cfg)
     pl.seed_everything(cfg.seed, verbose=False)
 
     data = build_datamodule(cfg)

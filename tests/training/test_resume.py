@@ -127,3 +127,14 @@ def test_another_command_line_is_not_a_resume(train: Command, tmp_path: Path) ->
     finished = train("loss=camri", "loss.margin=0.4", f"resume={tmp_path / 'run'}")
     assert finished.code == 1
     assert "that run has loss.margin=0.2, this command says 0.4" in finished.err
+
+
+def test_a_wrong_value_in_the_stored_config_ends_in_one_line(train: Command, command: Command, tmp_path: Path) -> None:
+    assert train().code == 0
+    path = tmp_path / "run" / "config.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["trainer"]["gradient_clip_val"] = -1
+    path.write_text(yaml.safe_dump(content))
+    finished = command("train", TRUST, f"resume={tmp_path / 'run'}")
+    assert finished.code == 1
+    assert finished.err == "error: trainer.gradient_clip_val=-1: expected a number of at least 0, or null.\n"
