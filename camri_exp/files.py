@@ -109,14 +109,14 @@ def atomic_write(path: Path, mode: str = "w", **options: Any) -> Iterator[IO[Any
         yield file
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
     """Write ``content`` atomically as indented JSON; NaN and infinity become null, which JSON requires."""
     with atomic_write(path) as file:
         json.dump(without_nan(content), file, indent=2, ensure_ascii=False, allow_nan=False)
         file.write("\n")
 
 
-def without_nan(value: Any) -> Any:
+def without_nan(value: object) -> Any:
     """``value`` with None in place of NaN and infinity, in nested mappings and sequences too."""
     if isinstance(value, Mapping):
         return {key: without_nan(item) for key, item in value.items()}
