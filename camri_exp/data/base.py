@@ -1,5 +1,7 @@
 """The base of the data modules: a data set as uint8 tensors in memory, and batches gathered from it by index."""
 
+import hashlib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,16 +15,19 @@ from torch.utils.data import DistributedSampler
 
 from camri_exp.data import imbalance as profiles
 from camri_exp.data.augment import Augmentation
+from camri_exp.data.copies import without_copies
 from camri_exp.data.loader import InMemoryLoader
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
+from camri_exp.text import printable
 
 
 class ImageDataModule(pl.LightningDataModule, ABC):
     """Base of all data sets. A subclass loads its splits in ``load``, and downloads in ``prepare_data`` if it can.
 
-    After ``setup`` it has ``class_names``, ``class_counts`` (of the training split), ``channels``, ``image_size``, and
-    ``mean`` and ``std`` (one value per channel, for pixels in [0, 1], of the training split).
+    After ``setup`` it has ``class_names``, ``class_counts`` (of the training split), ``channels``, ``image_size``,
+    ``mean`` and ``std`` (one value per channel, for pixels in [0, 1], of the training split), and ``fingerprint``, a hash
+    of the names, classes and contents of the test images.
 
     Args:
         root: the folder of the data set.
@@ -41,6 +46,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     """
 
     class_names: list[str]
+    drop_leaked = False  # whether evaluation images that are training images too are dropped
+    leaked_kept = "kept"  # what is said where they are not
     files_below: Path | None = None  # the folder of the image files, if each image is one and named by its path
 
     def __init__(
@@ -74,7 +81,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
             return
-        splits = self.load()
+        splits, line = without_copies(self.load(), self.drop_leaked, self.leaked_kept)
+        if line:
+            print(printable(f"{line}."), file=sys.stderr)
+        self.fingerprint = _fingerprint(splits["test"], self.class_names)
         train = splits["train"]
         if self.imbalance is not None:
             train = train.subset(profiles.kept(train.target.numpy(), self.class_names, **self.imbalance))
@@ -170,3 +180,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             return batch
         images, *rest = batch
         return self.augmentation(images), *rest
+
+
+def _fingerprint(split: SplitView, class_names: Sequence[str]) -> str:
+    """A hash of names, classes and file contents, in any order: other images have another one."""
+    rows = zip(split.names, split.target.tolist(), split.contents.tolist(), strict=True)
+    lines = sorted(f"{name}\0{class_names[label]}\0{content}" for name, label, content in rows)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -53,11 +53,14 @@ class FolderDataModule(ImageDataModule):
         on_error: ``stop`` at corrupt image files, or ``skip`` them; a message counts and names them.
         max_pixels: images of more pixels are refused, because a small file can hold very many; null is Pillow's limit
             of about 179 million.
+        drop_leaked: drop the validation and test images that equal a training image pixel by pixel.
         rest: see ``ImageDataModule``.
 
     Raises:
         UserError: no such folder, no images, a class without training images, or an invalid CSV.
     """
+
+    leaked_kept = "kept; data.drop_leaked=true drops them"
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class FolderDataModule(ImageDataModule):
         channels: int = 3,
         on_error: str = "stop",
         max_pixels: int | None = None,
+        drop_leaked: bool = False,
         **rest: Any,
     ) -> None:
         super().__init__(root=root, image_size=image_size, **rest)
@@ -74,6 +78,7 @@ class FolderDataModule(ImageDataModule):
         if channels not in (1, 3):
             raise ValueError(f"channels={channels}; expected 3 (colour) or 1 (grey)")
         self.channels, self.on_error, self.max_pixels = channels, on_error, max_pixels
+        self.drop_leaked = drop_leaked
 
     def load(self) -> dict[str, SplitView]:
         root = Path(str(self.root))
@@ -91,11 +96,8 @@ class FolderDataModule(ImageDataModule):
         source = image_files(
             [os.path.join(folder, name) for name in names],
             [ids[file.label] for file in files],
-            names,
-            self.image_size,
-            self.channels,
-            self.max_pixels,
-        )
+            names, self.image_size, self.channels, self.max_pixels,
+        )  # fmt: skip
         self.files_below = folder
         with pixel_limit(self.max_pixels):
             images = cached(source, self.cache_dir, folder, self.on_error)

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.download import Archive, fetch_and_unpack
 from camri_exp.data.splits import hold_out
-from camri_exp.data.storage import ImageTable, SplitView
+from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError, nearest
 
 URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/"
@@ -66,6 +64,8 @@ class GTSRBDataModule(ImageDataModule):
         UserError: the data is missing and cannot be downloaded, or has another content.
     """
 
+    leaked_kept = "kept, as in published results; data.drop_leaked=true drops them"
+
     def __init__(
         self,
         root: str,
@@ -114,7 +114,7 @@ class GTSRBDataModule(ImageDataModule):
         return {
             "train": images.split(training[kept], tracks),
             "val": images.split(training[held], tracks),
-            "test": images.split(self._without_leaked(images, training, test)),
+            "test": images.split(test),
         }
 
     def _training_files(self) -> list[tuple[str, int]]:
@@ -150,33 +150,8 @@ class GTSRBDataModule(ImageDataModule):
                 file=sys.stderr,
             )
 
-    def _without_leaked(
-        self, images: ImageTable, training: npt.NDArray[np.int64], test: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.int64]:
-        leaked = identical(images, training, test)
-        if not len(leaked):
-            return test
-        names = ", ".join(Path(images.names[i]).name for i in leaked)
-        action = "dropped" if self.drop_leaked else "kept, as in published results; data.drop_leaked=true drops them"
-        print(f"{len(leaked)} test images are training images too ({names}): {action}.", file=sys.stderr)
-        return test[~np.isin(test, leaked)] if self.drop_leaked else test
-
 
 def track(name: str) -> str:
     """The track (the physical sign) of a training file: ``00014/00023`` for ``…/00014/00023_00005.ppm``."""
     folder, file = name.rsplit("/", 2)[-2:]
     return f"{folder}/{file.split('_')[0]}"
-
-
-def identical(images: ImageTable, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The indices in ``second`` whose image equals one of ``first`` pixel by pixel."""
-    # Equal pixels have equal moments, so that the pixels of few images have to be compared.
-    by_moments: dict[bytes, list[int]] = {}
-    for i in first:
-        by_moments.setdefault(images.channel_moments[i].tobytes(), []).append(int(i))
-    same = []
-    for i in second:
-        candidates = by_moments.get(images.channel_moments[i].tobytes(), ())
-        if any(torch.equal(images.pixels[i], images.pixels[j]) for j in candidates):
-            same.append(i)
-    return np.array(same, dtype=np.int64)
