@@ -50,7 +50,8 @@ class RunResult(Record):
     """``result.json`` of a finished run: written last and atomically, so that its presence means the run is finished.
 
     ``setting`` is equal for runs that differ by the seed alone. A ``class_free`` run does not depend on which class is
-    important: its recalls count for every class. ``checkpoint`` is relative to the run's folder.
+    important: its recalls count for every class. ``data_fingerprint`` is a hash of the test images. ``checkpoint`` is
+    relative to the run's folder.
     """
 
     status: str = "finished"
@@ -65,6 +66,7 @@ class RunResult(Record):
     config_hash: str
     setting: str
     class_free: bool
+    data_fingerprint: str | None = None
     loss_parameters: dict[str, Any]
     val: SplitMetrics
     test: SplitMetrics

@@ -26,8 +26,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     """Base of all data sets. A subclass loads its splits in ``load``, and downloads in ``prepare_data`` if it can.
 
     After ``setup`` it has ``class_names``, ``class_counts`` (of the training split), ``channels``, ``image_size``,
-    ``mean`` and ``std`` (one value per channel, for pixels in [0, 1], of the training split), and ``fingerprint``, a hash
-    of the names, classes and contents of the test images.
+    ``mean`` and ``std`` (one value per channel, for pixels in [0, 1], of the training split), and ``fingerprint``, a
+    hash of the names, classes and contents of the test images.
 
     Args:
         root: the folder of the data set.

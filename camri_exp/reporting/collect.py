@@ -65,6 +65,7 @@ class Run:
     metrics: Mapping[str, SplitMetrics]
     fit_seconds: float
     angles: AngleStatistics | None = None
+    data_fingerprint: str | None = None
 
     def accuracy(self, split: str) -> float:
         return self.metrics[split].accuracy
@@ -194,6 +195,7 @@ def _run(folder: Path, result: RunResult) -> Run:
         metrics={"val": result.val, "test": result.test},
         fit_seconds=result.fit_seconds,
         angles=result.angles,
+        data_fingerprint=result.data_fingerprint,
     )
 
 

@@ -129,6 +129,7 @@ def tasks_of(runs: Iterable[Run]) -> list[Task]:
 
 
 def _compare(task: Task, runs: list[Run], protocol: Protocol) -> TaskComparison:
+    _check_images(task, runs)
     configurations = configurations_of(runs, task.important)
     _check_recalls(task, configurations, protocol)
     by_loss: dict[str, list[Configuration]] = {}
@@ -151,6 +152,20 @@ def _compare(task: Task, runs: list[Run], protocol: Protocol) -> TaskComparison:
         configurations=configurations,
         notes=_notes(baseline, len(baselines), by_loss),
     )
+
+
+def _check_images(task: Task, runs: Iterable[Run]) -> None:
+    """Runs of earlier versions have no fingerprint of their test images and are compared with any other."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        if run.data_fingerprint is not None:
+            first.setdefault(run.data_fingerprint, run)
+    if len(first) > 1:
+        one, other, *_ = first.values()
+        raise UserError(
+            f"{one.folder} and {other.folder} were tested on different images of {task.data}: the data, or a key that "
+            "selects it, changed between them. Report them separately, or train the older runs again."
+        )
 
 
 def _check_recalls(task: Task, configurations: Iterable[Configuration], protocol: Protocol) -> None:

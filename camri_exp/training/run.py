@@ -43,6 +43,7 @@ from camri_exp.stored_config import CONFIG
 from camri_exp.training.callbacks import CollectPredictions, RebaseCheckpointPaths, ReseedEachEpoch
 from camri_exp.training.checks import check_trainer
 from camri_exp.training.console import print_result
+from camri_exp.training.data_checks import check_same_data, report_absent_classes
 from camri_exp.training.factory import (
     build_callbacks,
     build_loggers,
@@ -77,6 +78,7 @@ def train(cfg: DictConfig) -> RunResult:
     data.prepare_data()
     data.setup("fit")
     metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
+    report_absent_classes(data, metadata)
     model = build_classifier(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
     own = identity.identity_of(cfg, model.loss.needs)
     OmegaConf.update(cfg, "identity", asdict(own), force_add=True)
@@ -91,7 +93,7 @@ def train(cfg: DictConfig) -> RunResult:
             seconds = _fit(cfg, trainer, model, data, run_dir)
             epochs = trainer.current_epoch
             checkpoint = _evaluate(cfg, trainer, model, data, run_dir)
-        result = _result(cfg, trainer, model, own, predictions.splits, epochs, seconds, checkpoint)
+        result = _result(cfg, trainer, model, data, own, predictions.splits, epochs, seconds, checkpoint)
         if trainer.is_global_zero:
             write_predictions(run_dir / PREDICTIONS, predictions.splits)
             result.write(run_dir / RESULT)
@@ -113,7 +115,9 @@ def _fit(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: ImageDat
     last = run_dir / "checkpoints" / "last.ckpt"
     resumed = cfg.resume is not None and last.is_file()
     if resumed:  # reports in one line what Lightning would report in a traceback
-        load_state(model, read_checkpoint(last))
+        checkpoint = read_checkpoint(last)
+        check_same_data(checkpoint.metadata, model.metadata, cfg.resume)
+        load_state(model, checkpoint)
     begin = time.perf_counter()
     try:
         trainer.fit(model, datamodule=data, ckpt_path=str(last) if resumed else None, weights_only=True)
@@ -154,6 +158,7 @@ def _result(
     cfg: DictConfig,
     trainer: pl.Trainer,
     model: Classifier,
+    data: ImageDataModule,
     own: identity.Identity,
     predictions: Predictions,
     epochs: int,
@@ -171,6 +176,7 @@ def _result(
         overrides=list(HydraConfig.get().overrides.task),
         config_hash=identity.config_hash(cfg),
         setting=own.configuration,
+        data_fingerprint=data.fingerprint,
         class_free=own.class_free,
         loss_parameters=identity.loss_parameters(cfg),
         val=_metrics(model, predictions["val"]),

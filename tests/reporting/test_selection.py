@@ -183,3 +183,21 @@ def test_other_differences_distinguish_configurations(tmp_path: Path) -> None:
         "optimizer.lr=0.01",
         "optimizer.lr=0.1",
     ]
+
+
+def test_runs_that_were_tested_on_different_images_are_not_compared(tmp_path: Path) -> None:
+    """Runs of earlier versions have no fingerprint and are compared as before."""
+    write_sweep(tmp_path)
+
+    def set_fingerprint(pattern: str, value: str) -> None:
+        for path in tmp_path.glob(f"{pattern}/result.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"data_fingerprint": value}))
+
+    before = compared(tmp_path)
+    set_fingerprint("ce+*", "a")
+    assert len(compared(tmp_path)) == len(before)
+    set_fingerprint("*", "a")
+    assert len(compared(tmp_path)) == len(before)
+    set_fingerprint("camri+0.1*", "b")
+    with pytest.raises(UserError, match=r"were tested on different images of toy: the data, or a key that selects it"):
+        compared(tmp_path)

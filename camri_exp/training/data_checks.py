@@ -1,0 +1,48 @@
+"""Checks of a run's data before training: what would show only as NaN later, or as two experiments in one."""
+
+import sys
+
+import numpy as np
+
+from camri_exp.data.base import ImageDataModule
+from camri_exp.errors import UserError
+from camri_exp.models.metadata import ModelMetadata
+
+ROUNDING = 1e-6  # means of the same images differ by less on another machine
+
+
+def report_absent_classes(data: ImageDataModule, metadata: ModelMetadata) -> None:
+    """Print which important classes the validation and test splits lack: their recall there is not known."""
+    effects = {
+        "val": "the checkpoint and the threshold cannot be chosen by its recall",
+        "test": "its recall cannot be reported",
+    }
+    for split, effect in effects.items():
+        present = set(data.splits[split].target.tolist())
+        for k in metadata.important_class:
+            if k not in present:
+                noun = {"val": "validation", "test": "test"}[split]
+                name = metadata.class_names[k]
+                print(f"the {noun} split has no image of the important class {name!r}: {effect}.", file=sys.stderr)
+
+
+def check_same_data(before: ModelMetadata, now: ModelMetadata, resume: object) -> None:
+    """Check that a resumed run finds the training images that it was started with.
+
+    Raises:
+        UserError: the number of images of a class, or the mean or standard deviation of the pixels, is another one.
+    """
+    if before.class_names != now.class_names:
+        return  # reported when the weights are loaded
+    if before.class_counts != now.class_counts:
+        detail = f"{sum(before.class_counts)} training images then, {sum(now.class_counts)} now"
+        if sum(before.class_counts) == sum(now.class_counts):
+            detail = "other numbers of training images per class"
+    elif not np.allclose([*before.mean, *before.std], [*now.mean, *now.std], rtol=0, atol=ROUNDING):
+        detail = "other pixels: their mean or standard deviation changed"
+    else:
+        return
+    raise UserError(
+        f"resume={resume}: the data changed since the run was started ({detail}), so that the run would be two "
+        "experiments in one. Restore the data, or train a new run."
+    )
