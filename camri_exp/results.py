@@ -18,6 +18,7 @@ from camri_exp.files import TEMPORARY, atomic_write, locked
 from camri_exp.records import Number, Record
 
 RESULT, JOB, FAILURE, PREDICTIONS, PLAN = "result.json", "job.json", "failure.json", "predictions.npz", "jobs.json"
+ADVICE = "Copy it again, or evaluate the run's checkpoint instead: checkpoint=PATH"
 # What NumPy raises for files that are damaged, are no archives, or hold objects (seen with mutated files).
 REFUSED = (
     OSError, ValueError, EOFError, RuntimeError, SyntaxError, TypeError, MemoryError, TokenError, struct.error,
@@ -88,7 +89,19 @@ class RunResult(Record):
         path = Path(run) / RESULT
         if not path.is_file():
             raise UserError(f"{run} holds no {RESULT}: not the folder of a finished run.")
-        return cls.read(path)
+        return cls.read(path)._checked(path)
+
+    def _checked(self, where: Path) -> "RunResult":
+        """The record itself, where the classes of its fields fit together, which their types alone do not show."""
+        count = len(self.class_names)
+        if not self.important_class or not all(0 <= k < count for k in self.important_class):
+            raise UserError(f"{where} is damaged: important_class: expected ids of the {count} classes.")
+        for split in ("val", "test"):
+            if not set(self.class_names) <= set(self.metrics(split).recall):
+                raise UserError(f"{where} is damaged: {split}.recall: expected a value for each class.")
+        if self.angles is not None and len(self.angles.variance) != count:
+            raise UserError(f"{where} is damaged: angles.variance: expected {count} values, one per class.")
+        return self
 
     def metrics(self, split: str) -> SplitMetrics:
         """The metrics of ``val`` or ``test``."""
@@ -176,10 +189,22 @@ def read_predictions(path: Path, names: Collection[str] | None = None) -> dict[s
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files if names is None or name in names}
     except REFUSED as error:
-        raise UserError(
-            f"{path} was refused: it is damaged, or holds more than numbers and text. Copy it again, or evaluate the "
-            "run's checkpoint instead: checkpoint=PATH"
-        ) from error
+        raise UserError(f"{path} was refused: it is damaged, or holds more than numbers and text. {ADVICE}") from error
+
+
+def check_predictions(arrays: Mapping[str, npt.NDArray[Any]], classes: int, path: Path) -> None:
+    """Check that the arrays of a ``predictions.npz`` fit together and to the number of classes.
+
+    Raises:
+        UserError: a split whose arrays have other shapes or types than ``SplitPredictions``.
+    """
+    for split in {name.partition("_")[0] for name in arrays if name.endswith("_target")}:
+        parts = [array for name, array in arrays.items() if name.startswith(f"{split}_")]
+        target = arrays[f"{split}_target"]
+        scores = arrays.get(f"{split}_scores", np.zeros((*target.shape, classes)))
+        whole = target.dtype.kind in "iu" and scores.dtype.kind == "f" and scores.shape == (target.size, classes)
+        if not whole or any(a.shape[:1] != target.shape for a in parts) or not set(target.flat) <= set(range(classes)):
+            raise UserError(f"{path} is damaged: the arrays of {split} do not fit {classes} classes. {ADVICE}")
 
 
 def read_plan(folder: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from camri_exp.results import (
     JobRecord,
     RunResult,
     SplitMetrics,
+    check_predictions,
     read_plan,
     read_predictions,
 )
@@ -66,6 +67,7 @@ class Run:
     fit_seconds: float
     angles: AngleStatistics | None = None
     data_fingerprint: str | None = None
+    damaged: list[str] = field(default_factory=list, compare=False)  # messages on files that were read later
 
     def accuracy(self, split: str) -> float:
         return self.metrics[split].accuracy
@@ -76,14 +78,21 @@ class Run:
         return float(np.mean([recalls[self.class_names[i]] for i in important]))
 
     def predictions(self, *names: str) -> list[npt.NDArray[Any]] | None:
-        """Arrays of ``predictions.npz`` by name; None if the file or one of them is missing.
+        """Arrays of ``predictions.npz`` by name; None if the file or one of them is missing or damaged.
 
-        They are read at each call and not kept, so that the memory of a report does not grow with the number of runs.
+        A message on a damaged file is added to ``damaged``. The arrays are read at each call and not kept, so that the
+        memory of a report does not grow with the number of runs.
         """
         path = self.folder / PREDICTIONS
         if not path.is_file():
             return None
-        arrays = read_predictions(path, names)
+        try:
+            arrays = read_predictions(path, names)
+            check_predictions(arrays, len(self.class_names), path)
+        except UserError as error:
+            if str(error) not in self.damaged:
+                self.damaged.append(str(error))
+            return None
         return [arrays[name] for name in names] if set(names) <= set(arrays) else None
 
 
@@ -108,7 +117,8 @@ class Collection:
     @property
     def damaged(self) -> list[str]:
         """One message for each file that was skipped because it is damaged."""
-        return [*self.damaged_plans, *(run.reason for run in self.unfinished if run.state == "damaged")]
+        unfinished = (run.reason for run in self.unfinished if run.state == "damaged")
+        return [*self.damaged_plans, *unfinished, *(message for run in self.runs for message in run.damaged)]
 
 
 def collect(sweeps: Iterable[str | Path]) -> Collection:
@@ -179,7 +189,6 @@ def _state(folder: Path) -> str:
 
 
 def _run(folder: Path, result: RunResult) -> Run:
-    _check_classes(folder / RESULT, result)
     return Run(
         folder=folder,
         data=result.data,
@@ -197,15 +206,3 @@ def _run(folder: Path, result: RunResult) -> Run:
         angles=result.angles,
         data_fingerprint=result.data_fingerprint,
     )
-
-
-def _check_classes(path: Path, result: RunResult) -> None:
-    """Raise UserError where the classes of a result do not fit together, which its types alone do not show."""
-    count = len(result.class_names)
-    if not result.important_class or not all(0 <= k < count for k in result.important_class):
-        raise UserError(f"{path} is damaged: important_class: expected ids of the {count} classes.")
-    for split in ("val", "test"):
-        if not set(result.class_names) <= set(result.metrics(split).recall):
-            raise UserError(f"{path} is damaged: {split}.recall: expected a value for each class.")
-    if result.angles is not None and len(result.angles.variance) != count:
-        raise UserError(f"{path} is damaged: angles.variance: expected {count} values, one per class.")

@@ -3,6 +3,7 @@
 import csv
 import logging
 import math
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -75,16 +76,29 @@ class MetricsCSV(Callback):
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step} | epoch_metrics(trainer)
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):  # Lightning keeps the earlier values
             row = {key: value for key, value in row.items() if not key.startswith("val/")}
-        rows: list[dict[str, str]] = []
-        if self.path.exists():
-            with open(self.path, newline="", encoding="utf-8") as file:
-                rows = [earlier for earlier in csv.DictReader(file) if int(earlier["epoch"]) < trainer.current_epoch]
+        rows = [earlier for earlier in self._read() if int(earlier["epoch"]) < trainer.current_epoch]
         rows.append({key: format(value, ".7g") for key, value in row.items()})
         columns = list(dict.fromkeys(key for row in rows for key in row))
         with atomic_write(self.path, newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
+
+    def _read(self) -> list[dict[str, str]]:
+        """The rows so far. A damaged file is set aside, because it is not worth the loss of a training run."""
+        if not self.path.exists():
+            return []
+        try:
+            with open(self.path, newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            if all(row.get("epoch", "").isdecimal() and None not in (*row, *row.values()) for row in rows):
+                return rows
+        except (ValueError, csv.Error):
+            pass
+        aside = self.path.with_name("metrics_damaged.csv")
+        os.replace(self.path, aside)
+        log.warning("%s was damaged: it begins anew, and the earlier file is %s", self.path, aside.name)
+        return []
 
 
 def epoch_metrics(trainer: pl.Trainer) -> dict[str, float]:

@@ -46,7 +46,9 @@ def test_runs_that_cannot_be_compared_are_refused_with_the_reason(runs, command,
     finished = changed("labels", test_target=(test["target"] + 1) % 10)
     assert "other true classes" in finished.err
     result = json.loads((runs["ce"] / "result.json").read_text())
-    (tmp_path / "labels" / "result.json").write_text(json.dumps(result | {"class_names": list("abcdefghij")}))
+    names, recall = list("abcdefghij"), dict.fromkeys("abcdefghij", 0.5)
+    metrics = {split: result[split] | {"recall": recall} for split in ("val", "test")}
+    (tmp_path / "labels" / "result.json").write_text(json.dumps(result | metrics | {"class_names": names}))
     finished = command("evaluate", f"run={runs['camri']}", f"compare={tmp_path / 'labels'}", "output=out")
     assert "only models of the same classes can be compared" in finished.err
 
