@@ -10,7 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from camri_exp.errors import UserError, first_line
 from camri_exp.schema import plugins
-from camri_exp.schema.plugins import METADATA
+
+# Config keys that are metadata, not constructor arguments, per group.
+METADATA = {"data": ("name", "important_class"), "loss": ("name",)}
 
 
 def instantiate(node: DictConfig, where: str, drop: Collection[str] = (), **objects: Any) -> Any:
@@ -40,9 +42,9 @@ def partial_of(node: DictConfig, where: str, drop: Collection[str] = ()) -> Call
     target = target_of(node, where)
     content = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     assert isinstance(content, dict)
-    metadata = () if where.startswith(("logger.", "callbacks.")) else METADATA  # there, `name` is an argument
-    settings = {str(key): value for key, value in content.items() if key not in {*metadata, *drop}}
-    plugins.check_arguments(target, settings, where.partition("=")[0])
+    group = where.partition("=")[0]
+    settings = {str(key): value for key, value in content.items() if key not in {*METADATA.get(group, ()), *drop}}
+    plugins.check_arguments(target, settings, group)
     try:
         return hydra.utils.instantiate(settings, _partial_=True, _convert_="all")
     except InstantiationException as error:
