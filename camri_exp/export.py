@@ -79,6 +79,8 @@ def _images(cfg: DictConfig, config: DictConfig, metadata: "ModelMetadata") -> "
             data = data_of_checkpoint(config, metadata, Path(cfg.checkpoint), cfg.data.root)
         except UserError as error:
             raise UserError(f"{error}\nAny other images can be used for the comparison: images=FILE_OR_DIR") from error
+        if not data.length("val"):
+            raise UserError(f"{data.root} has no validation images for the comparison. Give others: images=FILE_OR_DIR")
         first = slice(cfg.check_images)
         pixels = data.images("val", first)
         check_preprocessing(data.files("val", first) or [], pixels.numpy())

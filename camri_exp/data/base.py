@@ -17,7 +17,7 @@ from camri_exp.data import imbalance as profiles
 from camri_exp.data.augment import Augmentation
 from camri_exp.data.copies import without_copies
 from camri_exp.data.loader import InMemoryLoader
-from camri_exp.data.storage import SplitView
+from camri_exp.data.storage import SplitView, joined
 from camri_exp.errors import UserError
 from camri_exp.text import printable
 
@@ -48,6 +48,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     class_names: list[str]
     drop_leaked = False  # whether evaluation images that are training images too are dropped
     leaked_kept = "kept"  # what is said where they are not
+    expected_classes: Sequence[str] | None = None  # of a model to be evaluated: the data may lack some of them
     files_below: Path | None = None  # the folder of the image files, if each image is one and named by its path
 
     def __init__(
@@ -88,12 +89,15 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         train = splits["train"]
         if self.imbalance is not None:
             train = train.subset(profiles.kept(train.target.numpy(), self.class_names, **self.imbalance))
-        self._check(splits | {"train": train})
+        if self.expected_classes is None:
+            self._check(splits | {"train": train})
         self.class_counts: list[int] = torch.bincount(train.target, minlength=len(self.class_names)).tolist()
         self.channels = train.images.shape[1]
+        self.splits = splits | {"train": train}
+        if not len(train.target):  # a labelled set for evaluation
+            return
         mean, square = np.split(train.channel_moments.mean(axis=0), 2)
         self.mean, self.std = tuple(mean.tolist()), tuple(np.sqrt((square - mean**2).clip(1e-6)).tolist())
-        self.splits = splits | {"train": train}
 
     def _check(self, splits: dict[str, SplitView]) -> None:
         missing = set(range(len(self.class_names))) - set(splits["train"].target.tolist())
@@ -103,6 +107,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         for name in ("val", "test"):
             if not len(splits[name].target):
                 raise UserError(f"no image of the {name} split in {self.root}. Add at least one.")
+
+    def join_splits(self) -> None:
+        """Add the split ``all``: the images of the three others."""
+        self.splits["all"] = joined([self.splits[name] for name in ("train", "val", "test")])
 
     def length(self, split: str) -> int:
         return len(self.splits[split].target)

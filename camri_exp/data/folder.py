@@ -1,16 +1,16 @@
 """The user's images: one folder per class, optionally in train, val and test, or a CSV file that lists them."""
 
-import csv
 import os
 import sys
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, image_files
+from camri_exp.data.class_ids import preview
+from camri_exp.data.csv_list import SPLITS, LabelledFile, read_csv
 from camri_exp.data.decode import pixel_limit
 from camri_exp.data.image_walk import LeftOut, is_foreign, walk_images
 from camri_exp.data.labels import cleaned, in_order
@@ -18,18 +18,6 @@ from camri_exp.data.splits import by_hash
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
 from camri_exp.text import printable
-
-SPLITS = ("train", "val", "test")
-COLUMNS = ("path", "label", "split")
-
-
-@dataclass(frozen=True)
-class LabelledFile:
-    """An image file of the data set."""
-
-    path: str  # relative to the root
-    label: str
-    split: str | None
 
 
 class FolderDataModule(ImageDataModule):
@@ -90,7 +78,7 @@ class FolderDataModule(ImageDataModule):
             raise UserError(f"data.root={root}: there is no such folder or CSV file.")
         labels = cleaned((file.label for file in files), str(root))
         files = with_splits([replace(file, label=labels[file.label]) for file in files])
-        self.class_names = class_names(files, root)
+        self.class_names = class_names(files, root, self.expected_classes)
         ids = {name: i for i, name in enumerate(self.class_names)}
         names = [file.path for file in files]
         source = image_files(
@@ -111,7 +99,7 @@ def list_folder(root: Path) -> list[LabelledFile]:
         UserError: no class folders, one without images or that cannot be read, or a link to another class.
     """
     splits = [split for split in SPLITS if (root / split).is_dir()]
-    if "train" in splits:
+    if "train" in splits or set(splits) == set(_subfolders(root)) != set():
         if ignored := [name for name in _subfolders(root) if name not in SPLITS]:
             names = ", ".join(ignored)
             print(f"{root}: ignored {names} next to train/; only val/ and test/ are read.", file=sys.stderr)
@@ -173,45 +161,6 @@ def _images_of_class(root: Path, folder: str, classes: Mapping[str, Path], left_
     return paths
 
 
-def read_csv(path: Path) -> list[LabelledFile]:
-    """The image files that a CSV lists, with label and, for some or all, split.
-
-    Raises:
-        UserError: not a CSV file in UTF-8, other columns, an incomplete row, or an image that is listed twice.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"data.root={path} is neither a folder nor a CSV file in UTF-8: {error}.") from error
-    if not {"path", "label"} <= set(columns) <= set(COLUMNS):
-        raise UserError(
-            f"{path} has the columns {', '.join(columns) or '(none)'}; expected path,label or path,label,split in the "
-            "first line."
-        )
-    files = []
-    for number, row in enumerate(rows, start=2):
-        label, split = (row["label"] or "").strip(), (row.get("split") or "").strip() or None
-        if not row["path"] or not label:
-            raise UserError(f"{path}, line {number}: an image needs a path and a label.")
-        if None in row:
-            raise UserError(f"{path}, line {number}: more than {len(columns)} values. Quote a path with commas.")
-        if split not in (None, *SPLITS):
-            raise UserError(f"{path}, line {number}: split is {split!r}; expected train, val, test or an empty value.")
-        files.append(LabelledFile(_normalised(path.parent, row["path"]), label, split))
-    repeated, times = Counter(file.path for file in files).most_common(1)[0] if files else ("", 0)
-    if times > 1:
-        raise UserError(f"{path} lists {repeated} {times} times. Each image belongs to one class and one split.")
-    return files
-
-
-def _normalised(folder: Path, path: str) -> str:
-    """``path`` relative to ``folder``, with ``/``: otherwise one file, written in two ways, could be in two splits."""
-    return Path(os.path.relpath(path, folder) if os.path.isabs(path) else os.path.normpath(path)).as_posix()
-
-
 def with_splits(files: list[LabelledFile]) -> list[LabelledFile]:
     """Files without a split get one by hash; a missing val or test is taken from train, also by hash."""
     assigned = [file if file.split else replace(file, split=by_hash(file.path)) for file in files]
@@ -224,13 +173,20 @@ def with_splits(files: list[LabelledFile]) -> list[LabelledFile]:
     return [replace(file, split=split(file)) for file in assigned]
 
 
-def class_names(files: list[LabelledFile], root: Path) -> list[str]:
-    """The classes of the training images, sorted by name, or by value where all are numbers.
+def class_names(files: list[LabelledFile], root: Path, expected: Sequence[str] | None = None) -> list[str]:
+    """The classes of the training images, sorted by name, or by value where all are numbers; or the ``expected`` ones.
 
     Raises:
         UserError: a class without training images, or less than two classes.
     """
     names = {split: {file.label for file in files if file.split == split} for split in SPLITS}
+    if expected is not None:
+        if unknown := sorted(set().union(*names.values()) - set(expected)):
+            raise UserError(
+                f"{root} has the class {unknown[0]!r}; the model was trained on {preview(expected)}. Give data of "
+                "these classes: data.root=DIR"
+            )
+        return list(expected)
     for split in ("val", "test"):
         if extra := sorted(names[split] - names["train"]):
             raise UserError(

@@ -46,6 +46,20 @@ class SplitView:
         return replace(self, images=images, index=self.index.to(device), target=self.target.to(device))
 
 
+def joined(views: Sequence[SplitView]) -> SplitView:
+    """One view of the images of all ``views``, which are views of the same images."""
+    groups = [view.groups for view in views]
+    return SplitView(
+        views[0].images,
+        torch.cat([view.index for view in views]),
+        torch.cat([view.target for view in views]),
+        [name for view in views for name in view.names],
+        np.concatenate([view.channel_moments for view in views]),
+        np.concatenate([view.contents for view in views]),
+        None if any(part is None for part in groups) else [group for part in groups for group in part or ()],
+    )
+
+
 @dataclass(frozen=True)
 class ImageTable:
     """All images of a data set.

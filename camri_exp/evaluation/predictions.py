@@ -19,11 +19,11 @@ from camri_exp.models import checkpoint as checkpoints
 from camri_exp.models.factory import build_loss
 from camri_exp.models.inference import Predictor
 from camri_exp.models.metadata import LossFact, ModelMetadata, facts_for_losses
-from camri_exp.results import PREDICTIONS, RunResult, SplitPredictions, read_predictions
+from camri_exp.results import PREDICTIONS, RESULT, RunResult, SplitPredictions, check_predictions, read_predictions
 from camri_exp.stored_config import load_run_config
 
 Array = npt.NDArray[Any]
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test", "all")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def from_run(run: Path, *splits: str, trusted: Collection[str] = ()) -> ModelPre
     if not path.is_file():
         raise UserError(f"run={run} has no {PREDICTIONS}. Give checkpoint={run / result.checkpoint} instead.")
     arrays = read_predictions(path)
+    check_predictions(arrays, len(result.class_names), path)
     if missing := [split for split in splits if not {f"{split}_scores", f"{split}_target"} <= set(arrays)]:
         raise UserError(f"run={run} stored no predictions of split={missing[0]}. Give its checkpoint instead.")
     trained, notes = _checkpoint(run / result.checkpoint)
@@ -128,12 +129,17 @@ def from_checkpoint(
 ) -> ModelPredictions:
     """The predictions of a checkpoint, computed now on the data of its config; ``root`` replaces the data folder.
 
+    The validation split, on which the threshold is chosen, is then that of the run, if the run stored its predictions:
+    a new labelled set is not one to choose on.
+
     Raises:
         UserError: the checkpoint cannot be trusted or does not fit its config, or the data has other classes.
     """
     cfg, model = checkpoints.load(path, trusted)
     data = data_of_checkpoint(cfg, model.metadata, path, root)
     predictor = Predictor(model, device=device, precision=cfg.trainer.precision)
+    stored = _stored_validation(path, trusted) if root is not None and splits != ("val",) else {}
+    computed = {split: _predict(predictor, data, split) for split in splits if split not in stored}
     return ModelPredictions(
         data=model.metadata.data,
         loss=model.metadata.loss,
@@ -141,13 +147,21 @@ def from_checkpoint(
         seed=cfg.seed,
         class_names=model.class_names,
         important=model.important_class,
-        splits={split: _predict(predictor, data, split) for split in splits},
+        splits=computed | stored,
         has_cosine_scores=model.has_cosine_scores,
         checkpoint=str(path),
         probabilities=lambda scores: model.loss.probabilities(torch.from_numpy(scores)).numpy(),
         weight=_as_array(getattr(model.head, "weight", None)),
         images=lambda split, index: data.images(split, list(index)).numpy(),
     )
+
+
+def _stored_validation(path: Path, trusted: Collection[str]) -> dict[str, SplitPredictions]:
+    """``val`` with the predictions that the run of a checkpoint stored; empty if it stored those of another one."""
+    run = path.resolve().parent.parent
+    if not (run / RESULT).is_file() or (run / RunResult.of(run).checkpoint).resolve() != path.resolve():
+        return {}
+    return dict(from_run(run, "val", trusted=trusted).splits)
 
 
 def _as_array(weight: Tensor | None) -> Array | None:
@@ -163,8 +177,11 @@ def data_of_checkpoint(cfg: DictConfig, metadata: ModelMetadata, path: Path, roo
     if root is not None:
         cfg.data.root = root
     data = build_datamodule(cfg)
+    if root is not None:
+        data.expected_classes = metadata.class_names
     data.prepare_data()
     data.setup("test")
+    data.join_splits()
     if list(data.class_names) != metadata.class_names:
         trained, here = metadata.class_names, list(data.class_names)
         raise UserError(
@@ -175,13 +192,15 @@ def data_of_checkpoint(cfg: DictConfig, metadata: ModelMetadata, path: Path, roo
 
 
 def _predict(predictor: Predictor, data: ImageDataModule, split: str) -> SplitPredictions:
+    if not data.length(split) and split != "val":
+        raise UserError(f"{data.root} has no image of split={split}. Evaluate every image: split=all")
     scores = [
         predictor(data.images(split, slice(start, start + data.batch_size)))[0]
         for start in range(0, data.length(split), data.batch_size)
     ]
     groups = data.groups(split)
     return SplitPredictions(
-        np.concatenate(scores),
+        np.concatenate(scores) if scores else np.empty((0, len(data.class_names)), np.float32),
         data.splits[split].target.numpy(),
         np.asarray(data.names(split), dtype=np.str_),
         None if groups is None else np.asarray(groups, dtype=np.str_),

@@ -65,6 +65,7 @@ class Threshold:
     val: Point
     train: Point | None = None
     test: Point | None = None
+    all: Point | None = None
 
     def on(self, split: str) -> Point:
         """The metrics with the bias on ``split``, which is ``val`` or the evaluated split."""

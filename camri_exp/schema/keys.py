@@ -155,7 +155,7 @@ class DataRoot:
 class Evaluate:
     checkpoint: Path | None
     run: Path | None
-    split: Literal["train", "val", "test"]
+    split: Literal["train", "val", "test", "all"]
     compare: Path | None
     output: Path | None
     figures: bool

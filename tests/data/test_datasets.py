@@ -12,10 +12,11 @@ from omegaconf import OmegaConf
 from camri_exp.cli import CONFIGS
 from camri_exp.data.awa2 import AwA2DataModule
 from camri_exp.data.base import ImageDataModule
+from camri_exp.data.csv_list import LabelledFile, read_csv
 from camri_exp.data.decode import decode_image
 from camri_exp.data.digits import DigitsDataModule
 from camri_exp.data.factory import build_datamodule
-from camri_exp.data.folder import FolderDataModule, LabelledFile, read_csv, with_splits
+from camri_exp.data.folder import FolderDataModule, with_splits
 from camri_exp.data.gtsrb import TEST_CLASSES, GTSRBDataModule
 from camri_exp.data.splits import by_hash
 from camri_exp.errors import UserError

@@ -26,7 +26,9 @@ def both(root: Path) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("folder", [".ipynb_checkpoints", ".hidden", *sorted(FOREIGN), "__MACOSX", "@eaDir", "$RECYCLE.BIN"])
+@pytest.mark.parametrize(
+    "folder", [".ipynb_checkpoints", ".hidden", *sorted(FOREIGN), "__MACOSX", "@eaDir", "$RECYCLE.BIN"]
+)
 def test_hidden_and_foreign_folders_are_not_read(
     tmp_path: Path, folder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from camri_exp.data.class_ids import resolve_class_ids
-from camri_exp.data.folder import FolderDataModule, read_csv
+from camri_exp.data.csv_list import read_csv
+from camri_exp.data.folder import FolderDataModule
 from camri_exp.data.labels import cleaned, in_order
 from camri_exp.data.splits import by_hash, stable_fraction
 from camri_exp.errors import UserError
