@@ -22,6 +22,7 @@ class GridSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from camri_exp.cli import fail
         from camri_exp.errors import UserError
+        from camri_exp.files import atomic_write
         from camri_exp.identity import job_name
         from camri_exp.results import add_to_plan
         from camri_exp.signals import exit_code
@@ -32,9 +33,9 @@ class GridSweeper(BasicSweeper):
         jobs = self.jobs(arguments)
         names = [job_name(job) for job in jobs]
         folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")  # as Hydra's own sweeper does
         try:
+            with atomic_write(folder / "multirun.yaml") as file:  # as Hydra's own sweeper does
+                OmegaConf.save(self.config, file)
             add_to_plan(folder, names)
         except UserError as error:
             fail(error)
