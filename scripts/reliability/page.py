@@ -40,8 +40,8 @@ no finished run was trained again, `metrics.csv` and the metrics in `result.json
 `predictions.npz` are equal bit for bit. It also checks that no temporary file is left.
 
 - *{single}* and *{sweep}*: SIGKILL, one in five during the start, the others evenly over the work.
-- *{checkpoint}*: SIGKILL as soon as a temporary checkpoint appears. `TMPDIR` is on another file system, which
-  used to leave an empty `last.ckpt`.
+- *{checkpoint}*: SIGKILL as soon as a temporary checkpoint appears. `TMPDIR` is on
+  another file system, where Lightning's own writer would leave an empty `last.ckpt`.
 - *{disk}*: a small tmpfs is filled at a random moment. The command must end with exit code 1 and a line that says
   that the disk is full, without a traceback, and the earlier checkpoint must load. One in three is a sweep.
 - *{term}*: the exit code must be 143, without a traceback. One in three is a sweep.
@@ -116,4 +116,4 @@ def _remarks(outcomes: Sequence[Try], about: Circumstances) -> list[str]:
     if not wrong:
         return [*lines, "No other check failed: exit codes, messages, checkpoints, temporary files."]
     first = (f"- {outcome.kind}, {outcome.stage}: {outcome.problems[0].splitlines()[0]}" for outcome in wrong)
-    return [*lines, f"{len(wrong)} tries failed another check:", "", *first]
+    return [*lines, f"Tries that failed another check: {len(wrong)}.", "", *first]

@@ -124,9 +124,15 @@ class Attempt:
 
 
 def killed(attempt: Attempt) -> None:
-    process = attempt.start()
-    attempt.at_random_moment(process)
-    attempt.interrupt(process, signal.SIGKILL)
+    """Kill the command at a random moment, or a new one where it had ended before."""
+    for _ in range(STARTS):
+        process = attempt.start()
+        attempt.at_random_moment(process)
+        attempt.interrupt(process, signal.SIGKILL)
+        if attempt.outcome.stage != "ended before":
+            return
+        shutil.rmtree(attempt.subject.folder, ignore_errors=True)
+        attempt.kept = {}
 
 
 def killed_in_checkpoint(attempt: Attempt) -> None:
