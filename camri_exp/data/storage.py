@@ -47,11 +47,16 @@ class SplitView:
 
 
 def joined(views: Sequence[SplitView]) -> SplitView:
-    """One view of the images of all ``views``, which are views of the same images."""
+    """One view of the images of all ``views``; nothing is copied where they are views of the same images."""
     groups = [view.groups for view in views]
+    images, index = views[0].images, [view.index for view in views]
+    if any(view.images is not images for view in views):
+        images = torch.cat([view.images for view in views])
+        starts = np.cumsum([0, *(len(view.images) for view in views)]).tolist()
+        index = [part + start for part, start in zip(index, starts, strict=False)]
     return SplitView(
-        views[0].images,
-        torch.cat([view.index for view in views]),
+        images,
+        torch.cat(index),
         torch.cat([view.target for view in views]),
         [name for view in views for name in view.names],
         np.concatenate([view.channel_moments for view in views]),

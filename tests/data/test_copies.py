@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from camri_exp.data.copies import NAMED
 from camri_exp.data.folder import FolderDataModule
@@ -81,3 +82,14 @@ def test_the_fingerprint_is_that_of_the_test_images(tmp_path: Path) -> None:
     assert loaded(root).fingerprint == first
     shutil.copy(root / "train" / "cat" / "1.png", root / "test" / "cat" / "0.png")
     assert loaded(root).fingerprint != first
+
+
+def test_all_splits_together_have_the_images_of_each(tmp_path: Path) -> None:
+    """Whether the splits are views of one table, as of files, or have a table each."""
+    for data in (loaded(split_folders(tmp_path)), TinyDataModule(image_size=8)):
+        data.setup()
+        data.join_splits()
+        splits = ("train", "val", "test")
+        assert data.names("all") == [name for split in splits for name in data.names(split)]
+        assert torch.equal(data.images("all"), torch.cat([data.images(split) for split in splits]))
+        assert data.splits["all"].target.tolist() == [k for split in splits for k in data.splits[split].target.tolist()]
