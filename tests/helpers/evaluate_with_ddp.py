@@ -16,7 +16,7 @@ from camri_exp.training.callbacks import CollectPredictions
 
 
 def main(run: Path) -> None:
-    cfg, model = checkpoint.load(run / "checkpoints" / "best.ckpt")
+    cfg, model = checkpoint.load(run / "checkpoints" / "best.ckpt", ["tests.helpers.tiny.TinyDataModule"])
     data = build_datamodule(cfg)
     predictions = CollectPredictions()
     trainer = pl.Trainer(

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from hydra.core.plugins import Plugins
 
+from camri_exp.sweeps.progress import SweepProgress
 from tests.conftest import Command
 from tests.helpers.generated_runs import write_run
 
@@ -24,6 +25,7 @@ def planned(command: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         found: Jobs = []
         launcher = SimpleNamespace(launch=lambda jobs, initial_job_idx: found.extend(map(list, jobs)))
         monkeypatch.setattr(Plugins, "instantiate_launcher", lambda self, **_: launcher)
+        monkeypatch.setattr(SweepProgress, "lost", [])  # this launcher runs no job
         finished = command("train", "-m", *overrides)
         assert finished.code == 0, finished.err
         return found
@@ -38,7 +40,7 @@ def value(job: list[str], key: str) -> str | None:
 @pytest.mark.parametrize("data", ["awa2", "cifar10", "gtsrb"])
 def test_table1(planned: Callable[..., Jobs], tmp_path: Path, data: str) -> None:
     write_run(tmp_path / "ce" / "run", "ce", 0, data=data, class_free=True)
-    jobs = planned(f"experiment={data}_table1", f"baseline={tmp_path / 'ce'}")
+    jobs = planned(f"experiment={data}_table1", f"ranking_sweep={tmp_path / 'ce'}")
     settings = defaultdict(set)
     for job in jobs:
         settings[value(job, "loss")].add(tuple(item for item in job if not item.startswith(("seed=", "important_"))))
@@ -59,18 +61,18 @@ def test_the_baseline_comes_first_and_needs_no_ranks(planned: Callable[..., Jobs
     assert {value(job, "loss") for job in jobs} == {"ce"}
 
 
-def test_ranks_without_a_baseline_end_the_sweep_before_it_starts(command: Command, tmp_path: Path) -> None:
+def test_ranks_without_a_ranking_sweep_end_the_sweep_before_it_starts(command: Command, tmp_path: Path) -> None:
     finished = command("train", "-m", "experiment=gtsrb_table1", "sweep.name=early")
 
     assert finished.code == 1
-    assert "baseline=DIR" in finished.err
+    assert "ranking_sweep=DIR" in finished.err
     assert not list(tmp_path.glob("logs/sweeps/early/*/"))
 
 
 def test_a_preset_can_be_taken_in_part(planned: Callable[..., Jobs], tmp_path: Path) -> None:
     write_run(tmp_path / "ce" / "run", "ce", 0, data="gtsrb", class_free=True)
     part = ("loss=camri", "seed=0,1", "sweep.only.camri.loss.scale=16", "important_class=worst1")
-    jobs = planned("experiment=gtsrb_table1", f"baseline={tmp_path / 'ce'}", *part)
+    jobs = planned("experiment=gtsrb_table1", f"ranking_sweep={tmp_path / 'ce'}", *part)
 
     assert len(jobs) == 2 * 3
     assert {value(job, "loss.scale") for job in jobs} == {"16"}
