@@ -32,13 +32,7 @@ class Protocol:
 
     @property
     def split(self) -> str:
-        """``val`` or ``test``.
-
-        Raises:
-            UserError: no such protocol.
-        """
-        if self.name not in SELECTION_SPLIT:
-            raise UserError(f"protocol={self.name}: expected {' or '.join(SELECTION_SPLIT)}.")
+        """``val`` or ``test``."""
         return SELECTION_SPLIT[self.name]
 
 
