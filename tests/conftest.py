@@ -19,7 +19,27 @@ TRUST = "trust=tests.helpers.tiny.TinyDataModule"  # for commands that load the 
 QUICK = ("logger=none", "trainer.max_epochs=1", "trainer.enable_progress_bar=false", "trainer.accelerator=cpu")
 
 
+# Tests with these fixtures train a model, start a browser or build a wheel, which takes seconds.
+TRAINING_FIXTURES = {
+    "train",
+    "run",
+    "runs",
+    "finished",
+    "whole",
+    "sweep",
+    "folder",
+    "wheel",
+    "config",
+    "quiet",
+    "browser",
+    "planned",
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if TRAINING_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
     if os.environ.get("CAMRI_DATA"):
         return
     skip = pytest.mark.skip(reason="needs real pictures: set CAMRI_DATA to the folder that holds them")
