@@ -88,6 +88,10 @@ def test_a_full_disk_ends_in_one_line_and_harms_no_file(name: str, left: int, di
     fill(disk, left)
     finished = command(*COMMANDS[name])
     lines = finished.err.strip().splitlines()
+    if name == "predict" and finished.code == 0:  # the table fitted into what was left, and is whole
+        assert left > 0
+        assert len((disk / "labels.csv").read_text().splitlines()) == 201
+        return
     assert finished.code == 1, finished.out
     assert "Traceback" not in finished.err
     assert len(lines) == 1, finished.err

@@ -38,7 +38,7 @@ def test_a_cell_is_no_formula(text: str) -> None:
 
 
 def test_records_hold_printable_text(tmp_path: Path) -> None:
-    content = RESULT.to_dict() | {"class_names": ["cat\x1b[31m", "dog"], "val": {"accuracy": 1}}
-    content["val"] = content["test"] = json.loads(json.dumps(vars(RESULT.val)).replace("NaN", "null"))
+    content = RESULT.to_dict() | {"class_names": ["cat\x1b[31m", "dog"]}
+    content["val"] = content["test"] = vars(RESULT.val) | {"recall": {"cat\x1b[31m": 1.0, "dog": 0.5}}
     (tmp_path / "result.json").write_text(json.dumps(content).replace("NaN", "null"))
     assert RunResult.of(tmp_path).class_names == ["cat\\x1b[31m", "dog"]

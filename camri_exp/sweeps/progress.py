@@ -65,8 +65,12 @@ class SweepProgress:
     @property
     def lost(self) -> list[str]:
         """The jobs that could not run, at the end of the sweep: their folder cannot be written, or they were killed."""
-        missing = [name for name in self.names or () if self._state(name) not in FINAL]
-        return [name for name in missing if not is_claimed(self.folder / name)]
+        return [name for name in self.names or () if self._state(name) not in FINAL and not self._is_elsewhere(name)]
+
+    def _is_elsewhere(self, name: str) -> bool:
+        """Whether another process runs the job, or has run it: two sweeps of one name share their jobs."""
+        folder = self.folder / name
+        return is_claimed(folder) or any((folder / file).is_file() for file in (RESULT, FAILURE))
 
     def read(self) -> None:
         """Read the records that this start of the sweep has written since the last call."""
@@ -99,7 +103,7 @@ class SweepProgress:
         for name in names:
             record = self.records.get(name)
             if record is None:  # a job of another process, of a stopped sweep, or lost
-                elsewhere = self.stopped or is_claimed(self.folder / name)
+                elsewhere = self.stopped or self._is_elsewhere(name)
                 record = JobRecord(state="not run here" if elsewhere else "could not run")
             state = "interrupted" if record.state == "running" else record.state
             seconds = f"{record.seconds:.1f}" if record.seconds is not None and state != "skipped" else ""

@@ -149,7 +149,9 @@ def test_a_run_after_the_death_of_the_wandb_process_is_complete(
 
 def kill_wandb_process() -> None:
     """Kill the process that wandb started for this one."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    ).stdout
     processes = [line.split(maxsplit=2) for line in listed.splitlines()]
     (pid,) = (int(pid) for pid, parent, args in processes if int(parent) == os.getpid() and "wandb-core" in args)
     os.kill(pid, signal.SIGKILL)
