@@ -1,9 +1,9 @@
 """Hydra callbacks around a multirun, for every sweeper and launcher."""
 
+import atexit
 import importlib.util
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -30,20 +30,18 @@ class SweepHooks(Callback):
         if "n_trials" in config.hydra.sweeper:
             self.progress = SweepProgress(Path(config.hydra.sweep.dir), launch, None, config.hydra.sweeper.n_trials)
             self.progress.__enter__()
-            sys.excepthook = self.on_uncaught
+            atexit.register(self.on_stop)
 
-    def on_uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """Ctrl-C, which Optuna's sweeper does not handle, ends in the table of the trials."""
-        if self.progress is None or not issubclass(kind, KeyboardInterrupt):
-            return sys.__excepthook__(kind, error, trace)
-        self.progress.__exit__(None, None, None)
-        print("The search was stopped; the same command adds trials to those it has.", file=sys.stderr)
-        sys.exit(130)
+    def on_stop(self) -> None:
+        """Print the table of the trials where the search ends early: Optuna's sweeper does not handle Ctrl-C."""
+        if self.progress is not None:
+            self.progress.__exit__(None, None, None)
+            print("The search was stopped; the same command adds trials to those it has.", file=sys.stderr)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         if self.progress is None:
             return
-        sys.excepthook = sys.__excepthook__
+        atexit.unregister(self.on_stop)
         self.progress.__exit__(None, None, None)
         print(pareto_front(Path(config.hydra.sweep.dir)))
         if self.progress.failed:
