@@ -19,6 +19,13 @@ TRUST = "trust=tests.helpers.tiny.TinyDataModule"  # for commands that load the 
 QUICK = ("logger=none", "trainer.max_epochs=1", "trainer.enable_progress_bar=false", "trainer.accelerator=cpu")
 
 
+def searching(*more: Path) -> str:
+    """The override with which a command finds the options of the tests, such as ``data=tiny``, and of more folders."""
+    return f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in (TESTS / 'configs', *more))}]"
+
+
+TINY_CONFIGS = searching()
+
 # Tests with these fixtures train a model, start a browser or build a wheel, which takes seconds.
 TRAINING_FIXTURES = {
     "train",
@@ -94,7 +101,7 @@ def train(command: Command, tmp_path: Path) -> Command:
         return command(
             "train",
             f"data={data}",
-            f"hydra.searchpath=[file://{TESTS / 'configs'}]",
+            TINY_CONFIGS,
             *QUICK,
             f"hydra.run.dir={tmp_path / into}",
             *overrides,

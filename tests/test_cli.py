@@ -8,6 +8,8 @@ import pytest
 from camri_exp.schema.keys import COMMANDS
 from tests.conftest import Command
 
+USAGE = {"evaluate": "compare=OTHER_RUN", "predict": "images=FILE_OR_DIR"}
+
 
 @pytest.mark.parametrize(
     ("override", "message"),
@@ -67,3 +69,4 @@ def test_help_lists_the_keys_and_imports_nothing_heavy(name: str) -> None:
     assert imported == "[]"
     assert " output=" in finished.stdout or " seed=0 " in finished.stdout
     assert "${camri" not in finished.stdout
+    assert USAGE.get(name, "") in finished.stdout

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from camri_exp.errors import UserError
 from camri_exp.evaluation.record import Evaluation
 from camri_exp.results import FailureRecord
 from tests.conftest import QUICK, Command, Finished
 from tests.helpers.damage import damaged_bytes, damaged_json, damaged_npz, damaged_text
+from tests.helpers.image_files import image_file
 from tests.helpers.runs import trained
 
 pytestmark = pytest.mark.slow
@@ -111,10 +110,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("whole")
     trained(home / "run", *MODEL)
     subprocess.run([sys.executable, "-m", "camri_exp.train", *AGAIN], cwd=home, check=True, capture_output=True)
-    (home / "images").mkdir()
     for number in range(2):
-        pixels = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)
-        Image.fromarray(pixels).save(home / "images" / f"{number}.png")
+        image_file(home / "images" / f"{number}.png", seed=number, size=(8, 8), mode="L")
     return home
 
 

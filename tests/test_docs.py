@@ -18,6 +18,7 @@ ROOT = TESTS.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOTEBOOK = ROOT / "examples" / "quickstart.ipynb"
+CONFIG_OF = {name: name for name in COMMANDS} | {"data.show": "show"}  # tracking.sync has none
 PATHS = ("checkpoint", "run", "compare", "output", "images", "sweep", "resume", "ranking_sweep", "data.root")
 
 
@@ -43,8 +44,8 @@ def test_readme_opens_with_what_the_first_command_prints(command: Command, monke
 def commands(page: Path) -> list[tuple[str, list[str]]]:
     """The commands of a page with their arguments; of a list the last item, which composes with every other key."""
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = re.findall(rf"python -m camri_exp\.({'|'.join(COMMANDS)})\b([^\n`]*)", text)
-    return [(name, arguments(rest.split("  ")[0])) for name, rest in lines]
+    lines = re.findall(r"python -m camri_exp\.([a-z_.]*[a-z])([^\n`]*)", text)
+    return [(CONFIG_OF[name], arguments(rest.split("  ")[0])) for name, rest in lines if name != "tracking.sync"]
 
 
 def arguments(text: str) -> list[str]:
@@ -53,15 +54,19 @@ def arguments(text: str) -> list[str]:
 
 
 def used(key: str, value: str) -> bool:
-    """Whether the key stands for itself: no optional part, no plug-in that needs an extra, no key of one loss alone."""
-    return not (set("[|…") & set(key + value) or key.startswith(("hydra", "sweep.only")))
+    """Whether the argument stands for itself: no optional part, no NAME, no plug-in of an extra, no key of one loss."""
+    return value != "NAME" and not (set("[|…") & set(key + value) or key.startswith(("hydra", "sweep.only")))
 
 
 def item(value: str) -> str:
     return "0" if value.startswith(("range", "interval")) else value.split(",")[-1]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_readme_shows_every_command() -> None:
+    assert {name for name, _ in commands(PAGES[0])} >= set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
 def test_every_command_of_a_page_has_known_keys_and_options(page: Path) -> None:
     register_resolvers()
     for name, overrides in commands(page):

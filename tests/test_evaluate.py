@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ import torch
 from PIL import Image
 
 from tests.helpers.evaluations import FIGURES, evaluated, figures
+from tests.helpers.results import result_of
 from tests.helpers.runs import mixed_images, trained
 
 
@@ -55,7 +54,7 @@ def test_a_run_trained_on_a_gpu_in_half_precision_is_evaluated_without_one(runs,
     assert "16-mixed" in changed
     (run / "config.yaml").write_text(changed)
     evaluation, _ = evaluated(command, f"checkpoint={run}/checkpoints/best.ckpt", "device=cpu")
-    assert evaluation["accuracy"] == json.loads((run / "result.json").read_text())["test"]["accuracy"]
+    assert evaluation["accuracy"] == result_of(run)["test"]["accuracy"]
 
 
 class Code:
@@ -112,19 +111,6 @@ def test_wrong_input_ends_in_one_or_two_lines(runs, command, arguments, message)
     assert finished.code == 1
     assert message in finished.err
     assert len(finished.err.splitlines()) <= 2
-
-
-def test_help_starts_without_torch():
-    code = (
-        "import sys\n"
-        "sys.argv = ['camri_exp.evaluate', '--help']\n"
-        "from camri_exp.evaluate import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "compare=OTHER_RUN" in done.stdout
 
 
 def test_two_dimensional_features_are_drawn_on_circles(command, tmp_path):

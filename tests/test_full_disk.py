@@ -6,12 +6,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from camri_exp.models.checkpoint import read_checkpoint
 from tests.conftest import QUICK, Command
+from tests.helpers.image_files import image_file
 from tests.helpers.runs import trained
 
 MODEL = ("data=digits", "model.width=0.25")
@@ -27,10 +26,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "runs").mkdir()
     for loss in ("ce", "camri"):
         trained(home / "runs" / loss, *MODEL, f"loss={loss}")
-    (home / "images").mkdir()
     for number in range(200):
-        pixels = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)
-        Image.fromarray(pixels).save(home / "images" / f"{number}.png")
+        image_file(home / "images" / f"{number}.png", seed=number, size=(8, 8), mode="L")
     return home
 
 

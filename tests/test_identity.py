@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from camri_exp.errors import UserError
 from camri_exp.identity import config_hash, identity_of, job_name
-from tests.conftest import QUICK, TESTS, TRUST, Command
+from tests.conftest import QUICK, TRUST, Command
+from tests.helpers.new_loss import add_loss
 from tests.helpers.results import result_of
 
 overrides = st.lists(
@@ -143,14 +144,8 @@ def test_a_report_keeps_both_classes_of_a_loss_that_forwards_its_arguments(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such a loss was taken for one that does not depend on the class: its runs for a second class were dropped."""
-    (tmp_path / "wider_loss.py").write_text(FORWARDING)
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "configs" / "loss").mkdir(parents=True)
-    (tmp_path / "configs" / "loss" / "wider.yaml").write_text(
-        "defaults:\n  - override /head@_global_.head: cosine\n"
-        "name: wider\n_target_: wider_loss.WiderLoss\nmargin: 0.1\nscale: 16.0\n"
-    )
-    search = f"hydra.searchpath=[file://{TESTS / 'configs'},file://{tmp_path / 'configs'}]"
+    settings = "margin: 0.1\nscale: 16.0\n"
+    search = add_loss(tmp_path, monkeypatch, "wider", "wider_loss.WiderLoss", FORWARDING, settings)
     sweep = ("data=tiny", search, *QUICK, "loss=ce,wider", "important_class=red,blue", "sweep.name=two")
     assert command("train", "-m", *sweep).code == 0
     results = [json.loads(path.read_text()) for path in Path("logs/sweeps/two").glob("*/result.json")]

@@ -1,11 +1,8 @@
 """Predicting from image files: the predictions of the test run, whatever else is in the folder."""
 
 import csv
-import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 from PIL import Image
 
 from camri_exp.metrics import threshold
+from tests.helpers.results import result_of
 from tests.helpers.runs import mixed_images, trained
 
 
@@ -167,21 +165,8 @@ def test_gtsrb_test_images_from_their_files(real_data, command, tmp_path):
     rows, _ = predicted(command, run, top / "GTSRB" / "Final_Test" / "Images")
     stored = np.load(run / "predictions.npz")
     assert len(stored["test_name"]) == len(rows) == 12_630
-    names = json.loads((run / "result.json").read_text())["class_names"]
+    names = result_of(run)["class_names"]
     expected = [names[k] for k in stored["test_scores"].argmax(1)]
     predictions = [rows[os.path.join(top, name)]["prediction"] for name in stored["test_name"]]
     wrong = [i for i, (a, b) in enumerate(zip(expected, predictions, strict=True)) if a != b]
     assert not wrong
-
-
-def test_help_starts_without_torch():
-    code = (
-        "import sys\n"
-        "sys.argv = ['camri_exp.predict', '--help']\n"
-        "from camri_exp.predict import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "images=FILE_OR_DIR" in done.stdout

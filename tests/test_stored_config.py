@@ -11,16 +11,14 @@ import yaml
 from camri_exp.errors import UserError
 from camri_exp.stored_config import GROUPS, load_run_config, own_targets
 from tests.conftest import Command
-from tests.helpers.runs import trained
 
 Change = Callable[[dict[str, Any]], object]
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def config(runs: dict[str, Path]) -> dict[str, Any]:
     """The config of a real run on the digits."""
-    run = trained(tmp_path_factory.mktemp("runs") / "run", "data=digits", "loss=camri")
-    return yaml.safe_load((run / "config.yaml").read_text())
+    return yaml.safe_load((runs["camri"] / "config.yaml").read_text())
 
 
 def stored(config: dict[str, Any], folder: Path, change: Change = lambda content: None) -> Path:

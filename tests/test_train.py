@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import TESTS, Command
+from tests.conftest import TINY_CONFIGS, Command
 from tests.helpers.results import result_of
 
 
@@ -17,7 +17,7 @@ def test_the_next_commands_work_as_they_are_printed(train: Command, command: Com
     assert evaluate[0] == "camri_exp.evaluate"
     assert command("evaluate", *evaluate[1:]).code == 0
     assert sweep[:2] == ["camri_exp.train", "-m"]
-    here = (f"hydra.searchpath=[file://{TESTS / 'configs'}]", "sweep.name=next")
+    here = (TINY_CONFIGS, "sweep.name=next")
     assert command("train", *sweep[1:], *here).code == 0
     results = [json.loads(path.read_text()) for path in Path("logs/sweeps/next").glob("*/result.json")]
     assert sorted((result["loss"], result["seed"]) for result in results) == [

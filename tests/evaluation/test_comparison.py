@@ -8,6 +8,7 @@ import pytest
 
 from camri_exp.metrics import intervals
 from tests.helpers.evaluations import evaluated, kept
+from tests.helpers.results import result_of
 
 
 def test_two_runs_are_compared_on_the_same_images_in_any_order(runs, command, tmp_path):
@@ -45,7 +46,7 @@ def test_runs_that_cannot_be_compared_are_refused_with_the_reason(runs, command,
     assert "0 in common" in finished.err
     finished = changed("labels", test_target=(test["target"] + 1) % 10)
     assert "other true classes" in finished.err
-    result = json.loads((runs["ce"] / "result.json").read_text())
+    result = result_of(runs["ce"])
     names, recall = list("abcdefghij"), dict.fromkeys("abcdefghij", 0.5)
     metrics = {split: result[split] | {"recall": recall} for split in ("val", "test")}
     (tmp_path / "labels" / "result.json").write_text(json.dumps(result | metrics | {"class_names": names}))
@@ -62,7 +63,7 @@ def grouped(run, into, important=(8,)):
     arrays = {name: value[order] if name.startswith("val") else value for name, value in arrays.items()}
     arrays["val_group"] = np.array([f"track {i // 6}" for i in range(len(order))])
     np.savez(into / "predictions.npz", **arrays)
-    result = json.loads((run / "result.json").read_text())
+    result = result_of(run)
     result |= {"important_class": list(important), "important_class_names": [str(k) for k in important]}
     (into / "result.json").write_text(json.dumps(result))
     return into

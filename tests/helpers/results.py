@@ -7,7 +7,7 @@ from typing import Any
 
 def result_of(run: Path) -> dict[str, Any]:
     """``result.json`` as plain values, independent of the code under test."""
-    return json.loads((run / "result.json").read_text())
+    return json.loads((run / "result.json").read_text(encoding="utf-8"))
 
 
 def metrics_of(run: Path) -> dict[str, Any]:

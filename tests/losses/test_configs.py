@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 from camri_exp.cli import CONFIGS, register_resolvers
 from camri_exp.errors import UserError
 from camri_exp.models.factory import build_head, build_loss
-from tests.conftest import QUICK, TESTS, Command
+from tests.conftest import QUICK, Command
+from tests.helpers.new_loss import add_loss
 
 LOSSES = sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml"))
 K, D = 4, 6
@@ -110,14 +111,8 @@ class SquaredLoss(Loss):
 
 
 def test_a_new_loss_is_one_py_and_one_yaml(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "squared_loss.py").write_text(NEW_LOSS)
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "configs" / "loss").mkdir(parents=True)
-    (tmp_path / "configs" / "loss" / "squared.yaml").write_text(
-        "defaults:\n  - override /head@_global_.head: cosine\n"
-        "name: squared\n_target_: squared_loss.SquaredLoss\nsharpness: 16.0\n"
-    )
-    search = f"hydra.searchpath=[file://{TESTS / 'configs'},file://{tmp_path / 'configs'}]"
+    target = "squared_loss.SquaredLoss"
+    search = add_loss(tmp_path, monkeypatch, "squared", target, NEW_LOSS, "sharpness: 16.0\n")
     finished = command("train", "data=tiny", "loss=squared", search, *QUICK, f"hydra.run.dir={tmp_path / 'run'}")
     assert finished.code == 0, finished.err
     assert '"loss": "squared"' in (tmp_path / "run" / "result.json").read_text()

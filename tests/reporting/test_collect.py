@@ -14,6 +14,7 @@ from camri_exp.reporting.collect import collect
 from camri_exp.reporting.grouping import configurations_of
 from camri_exp.results import JobRecord
 from tests.helpers.generated_runs import CLASSES, write_run, write_sweep
+from tests.helpers.results import result_of
 
 
 def make_folder(path: Path) -> Path:
@@ -153,7 +154,7 @@ def test_same_run_in_two_sweeps_counts_once(tmp_path: Path) -> None:
 
 def test_recall_of_a_class_without_images_is_nan(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", "ce", 0)
-    result = json.loads((folder / "result.json").read_text())
+    result = result_of(folder)
     result["val"]["recall"][CLASSES[0]] = None
     (folder / "result.json").write_text(json.dumps(result))
 

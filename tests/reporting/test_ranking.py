@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from camri_exp.errors import UserError
 from camri_exp.reporting.ranking import resolve_ranks
 from tests.helpers.generated_runs import write_run
+from tests.helpers.results import result_of
 
 CLASSES = ["a", "b", "c", "d", "e"]
 RECALLS = {0: [0.9, 0.2, 0.5, 0.8, 0.7], 1: [0.5, 0.4, 0.5, 0.8, 0.9]}  # means: .7 .3 .5 .8 .8
@@ -19,7 +20,7 @@ RECALLS = {0: [0.9, 0.2, 0.5, 0.8, 0.7], 1: [0.5, 0.4, 0.5, 0.8, 0.9]}  # means:
 def ranking_sweep(tmp_path: Path) -> Path:
     for seed, recalls in RECALLS.items():
         folder = write_run(tmp_path / f"ce-{seed}", "ce", seed, classes=CLASSES, images=30)
-        result = json.loads((folder / "result.json").read_text())
+        result = result_of(folder)
         result["val"]["recall"] = dict(zip(CLASSES, recalls, strict=True))
         (folder / "result.json").write_text(json.dumps(result))
     return tmp_path

@@ -12,6 +12,7 @@ from camri_exp.errors import UserError
 from camri_exp.reporting.collect import collect
 from camri_exp.reporting.selection import Protocol, TaskComparison, compare_methods
 from tests.helpers.generated_runs import CLASSES, write_run, write_sweep
+from tests.helpers.results import result_of
 
 
 def compared(folder: Path, **rules: Any) -> list[TaskComparison]:
@@ -34,7 +35,7 @@ def random_sweep(folder: Path, seed: int) -> None:
 
 def set_numbers(run: Path, numbers: dict[str, tuple[float, list[Any]]]) -> None:
     """Replace accuracy and recalls by split in a run's ``result.json``."""
-    result = json.loads((run / "result.json").read_text())
+    result = result_of(run)
     for split, (accuracy, recalls) in numbers.items():
         result[split] |= {"accuracy": accuracy, "recall": dict(zip(CLASSES, recalls, strict=True))}
     (run / "result.json").write_text(json.dumps(result))
@@ -122,7 +123,7 @@ def test_several_important_classes_are_one_task(tmp_path: Path) -> None:
     write_run(tmp_path / "both", "camri", 0, important=(0, 2))
     comparison = compared(tmp_path)[0]
 
-    recall = json.loads((tmp_path / "ce" / "result.json").read_text())["test"]["recall"]
+    recall = result_of(tmp_path / "ce")["test"]["recall"]
     assert comparison.task.important == (0, 2)
     assert comparison.baseline.recall[0] == pytest.approx((recall[CLASSES[0]] + recall[CLASSES[2]]) / 2)
 

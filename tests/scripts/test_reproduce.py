@@ -25,6 +25,7 @@ from camri_exp.reporting.collect import collect
 from camri_exp.reporting.conclusion import conclude
 from camri_exp.reporting.selection import Protocol, compare_methods
 from tests.helpers.generated_runs import write_run, write_sweep
+from tests.helpers.results import result_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def archive_sweep(sweep: Path, kept: Path) -> None:
     """Archive a generated sweep as a study, with another hardware and time per run than the generator writes."""
     for run in sweep.iterdir():
-        result = json.loads((run / "result.json").read_text())
+        result = result_of(run)
         (run / "result.json").write_text(json.dumps(result | {"hardware": "an abacus", "fit_seconds": 36.0}))
     jobs = {Path(str(k)): [f"important_class={rank}"] for k, rank in enumerate(("worst1", "median", "null") * 70)}
     archive.archive_study("gtsrb_cpu", kept, sweep, jobs, ranking_sweep=sweep)

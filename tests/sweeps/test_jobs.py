@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import QUICK, TESTS, Command, Finished
+from tests.conftest import QUICK, TINY_CONFIGS, Command, Finished
 from tests.helpers.faults import CALLBACK, ORDER, starts
 
-TINY = ("data=tiny", f"hydra.searchpath=[file://{TESTS / 'configs'}]", *QUICK, "trainer.max_epochs=2")
+TINY = ("data=tiny", TINY_CONFIGS, *QUICK, "trainer.max_epochs=2")
 Sweep = Callable[..., Finished]
 
 

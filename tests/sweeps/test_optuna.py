@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import QUICK, TESTS, Command
+from tests.conftest import QUICK, TESTS, TINY_CONFIGS, Command
 from tests.helpers.faults import CALLBACK, ORDER
 
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="the extra `optuna` is not installed")
 optuna = pytest.importorskip("optuna", reason="the extra `optuna` is not installed")
 
 SEARCH = (
-    "hydra/sweeper=optuna", "data=tiny", f"hydra.searchpath=[file://{TESTS / 'configs'}]", *QUICK,
+    "hydra/sweeper=optuna", "data=tiny", TINY_CONFIGS, *QUICK,
     "trainer.max_epochs=2", "sweep.name=search", CALLBACK,
 )  # fmt: skip
 

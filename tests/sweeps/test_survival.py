@@ -17,6 +17,7 @@ import pytest
 from tests.conftest import QUICK, TESTS
 from tests.helpers import fake_slurm
 from tests.helpers.faults import CALLBACK, ORDER, starts
+from tests.helpers.results import result_of
 
 JOBS = ["loss=ce,camri", "seed=0,1", *QUICK, "trainer.max_epochs=4", "sweep.name=all", CALLBACK]
 # Held jobs, those of seed 1, wait after their first epoch until they are stopped, but only on their first start.
@@ -102,7 +103,7 @@ def assert_same(sweep: Sweep, quiet: Sweep, jobs: int = 4) -> None:
     for name in mine:
         for array in ("val_scores", "test_scores", "test_target"):
             np.testing.assert_array_equal(mine[name][array], theirs[name][array], err_msg=f"{name} {array}")
-        assert json.loads((sweep.folder / name / "result.json").read_text())["status"] == "finished"
+        assert result_of(sweep.folder / name)["status"] == "finished"
     assert not list(sweep.folder.glob("*/*.tmp"))
 
 

@@ -10,14 +10,6 @@ import pytest
 
 from tests.helpers import wandb_service as service
 
-SLOW = {"sweep", "expected"}  # fixtures that take more than a few seconds
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents and SLOW & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.slow)
-
 
 @pytest.fixture(scope="session")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:

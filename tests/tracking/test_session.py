@@ -1,41 +1,33 @@
 """Training while the W&B service refuses, hangs or dies: the numbers and the files are the same."""
 
-import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from camri_exp.tracking import sync
-from tests.conftest import QUICK, TESTS, Command, Finished
+from tests.conftest import QUICK, TESTS, TINY_CONFIGS, Command, Finished
 from tests.helpers import wandb_files as reading
+from tests.helpers.results import metrics_of
 from tests.helpers.wandb_service import KEY, Service, unused_address
 from tests.tracking.conftest import forget, point_to
 
 IMPATIENT = ("logger=wandb", "logger.wandb.init_timeout=2", "logger.wandb.finish_timeout=2")
 MEDIA = ("confusion_matrix", "recall_accuracy", "confused", "per_class", "missed")
-Numbers = Callable[[Path], dict[str, Any]]
 
 
 @pytest.fixture
 def expected(train: Command, tmp_path: Path) -> dict[str, Any]:
     assert train("logger=none", into="plain").code == 0
-    return numbers(tmp_path / "plain")
-
-
-def numbers(run: Path) -> dict[str, Any]:
-    result = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    return {split: result[split] for split in ("val", "test")}
+    return metrics_of(tmp_path / "plain")
 
 
 def check_complete(finished: Finished, run: Path, expected: dict[str, Any]) -> None:
     assert finished.code == 0, finished.err
-    assert numbers(run) == expected
+    assert metrics_of(run) == expected
     for name in ("predictions.npz", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml"):
         assert (run / name).is_file(), name
 
@@ -140,9 +132,7 @@ def test_a_process_ends_with_its_exit_code_while_the_service_hangs(
     code: int, tmp_path: Path, online: Service, expected: dict[str, Any]
 ) -> None:
     online.hangs_at = "CreateArtifact" if code == 0 else "CreateRunFiles"
-    begin = time.monotonic()
     finished = train_in_a_process(tmp_path, online, *(["test_checkpoint=none"] if code else []))
-    assert time.monotonic() - begin < 100
     assert finished.code == code, finished.err
     assert online.hanging
     if code == 0:
@@ -155,9 +145,9 @@ def test_a_process_ends_with_its_exit_code_while_the_service_hangs(
 
 
 def train_in_a_process(folder: Path, service: Service, *overrides: str) -> Finished:
-    """The run of ``train``, as a process whose end can be observed."""
-    arguments = ["data=tiny", f"hydra.searchpath=[file://{TESTS / 'configs'}]", *QUICK, *IMPATIENT]
+    """The run of ``train``, as a process whose end can be observed; one that hangs is an error."""
+    arguments = ["data=tiny", TINY_CONFIGS, *QUICK, *IMPATIENT]
     command = [sys.executable, "-m", "camri_exp.train", *arguments, f"hydra.run.dir={folder / 'run'}", *overrides]
     environment = {**os.environ, "WANDB_MODE": "online", "PYTHONPATH": str(TESTS.parent)}
-    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
     return Finished(ended.returncode, ended.stdout, ended.stderr)

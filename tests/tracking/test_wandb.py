@@ -24,6 +24,7 @@ from camri_exp.tracking.wandb import STEP, WandbRun
 from tests.conftest import Command
 from tests.helpers import wandb_files as reading
 from tests.helpers import wandb_service as service
+from tests.helpers.results import result_of
 
 CURVES = {"train/loss", "train/lr", "train/images_per_second", "val/accuracy", "val/recall_important", STEP}
 ANGLES = {f"val/angle_{kind}_{whose}" for kind in ("mean", "var") for whose in ("important", "rest")}
@@ -33,10 +34,6 @@ MEDIA = {media.CONFUSION, media.RECALL_ACCURACY, media.CONFUSED, media.PER_CLASS
 
 def jobs(sweep: Path) -> dict[Path, reading.Run]:
     return {folder.parent: reading.read(*reading.files(folder.parent)) for folder in sorted(sweep.glob("*/wandb"))}
-
-
-def result_of(run: Path) -> dict[str, Any]:
-    return json.loads((run / "result.json").read_text(encoding="utf-8"))
 
 
 def test_each_job_of_a_sweep_is_one_run(sweep: Path) -> None:

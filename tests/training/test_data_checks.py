@@ -1,7 +1,6 @@
 """Data that changed under a run, and important classes that a split lacks."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from camri_exp.models.metadata import ModelMetadata
 from camri_exp.training.data_checks import check_same_data, report_absent_classes
 from tests.conftest import QUICK, Command
 from tests.helpers.image_files import image_file, split_folders
+from tests.helpers.results import result_of
 
 SMALL = (*QUICK, "data=folder", "data.image_size=8", "model=camri_cnn", "model.width=0.125", "important_class=cat")
 
@@ -48,7 +48,7 @@ def test_a_run_is_not_resumed_with_other_training_images(tmp_path: Path, command
     root, run = split_folders(tmp_path / "data"), tmp_path / "run"
     first = command("train", *SMALL, f"data.root={root}", f"hydra.run.dir={run}")
     assert first.code == 0, first.err
-    fingerprint = json.loads((run / "result.json").read_text())["data_fingerprint"]
+    fingerprint = result_of(run)["data_fingerprint"]
     assert fingerprint == loaded(root).fingerprint
     image_file(root / "train" / "cat" / "new.png", seed=777)
     resumed = command("train", f"resume={run}", "trainer.max_epochs=2")
