@@ -1,48 +1,54 @@
 """Images that occur more than once: in training and evaluation, or with two labels."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from camri_exp.data.storage import SplitView
 
-Positions = npt.NDArray[np.int64]
+Groups = list[list[tuple[str, int]]]
 NAMED = 8  # names in a message
 
 
-def leaked(view: SplitView, earlier: Iterable[SplitView]) -> Positions:
-    """The positions in ``view`` of images that equal one of the ``earlier`` splits pixel by pixel."""
-    # Equal pixels have equal moments, so that the pixels of few images have to be compared.
-    by_moments: dict[bytes, list[tuple[SplitView, int]]] = {}
-    for split in earlier:
-        for moments, index in zip(split.channel_moments, split.index.tolist(), strict=True):
-            by_moments.setdefault(moments.tobytes(), []).append((split, index))
-    copies = []
-    for position, (moments, index) in enumerate(zip(view.channel_moments, view.index.tolist(), strict=True)):
-        candidates = by_moments.get(moments.tobytes(), ())
-        if any(torch.equal(view.images[index], split.images[other]) for split, other in candidates):
-            copies.append(position)
-    return np.array(copies, dtype=np.int64)
-
-
-def with_two_labels(splits: Iterable[SplitView]) -> list[str]:
-    """The names of the images, of all splits, that occur with two labels or more."""
-    by_moments: dict[bytes, list[tuple[SplitView, int]]] = {}
-    for split in splits:
+def candidates_of(splits: Mapping[str, SplitView]) -> Groups:
+    """Images, as (split, position), that may be equal: equal pixels have equal moments. Few images are in a group."""
+    by_moments: dict[bytes, list[tuple[str, int]]] = {}
+    for name, split in splits.items():
         for position, moments in enumerate(split.channel_moments):
-            by_moments.setdefault(moments.tobytes(), []).append((split, position))
+            by_moments.setdefault(moments.tobytes(), []).append((name, position))
+    return [group for group in by_moments.values() if len(group) > 1]
+
+
+def _pixels(splits: Mapping[str, SplitView], group: Sequence[tuple[str, int]]) -> list[Tensor]:
+    return [splits[name].images[splits[name].index[position]] for name, position in group]
+
+
+def leaked(splits: Mapping[str, SplitView], candidates: Groups, split: str, earlier: Collection[str]) -> list[int]:
+    """The positions in ``split`` of images that equal one of the splits ``earlier`` pixel by pixel."""
+    copies = []
+    for group in candidates:
+        pixels = _pixels(splits, group)
+        others = [image for image, (name, _) in zip(pixels, group, strict=True) if name in earlier]
+        for image, (name, position) in zip(pixels, group, strict=True):
+            if name == split and any(torch.equal(image, other) for other in others):
+                copies.append(position)
+    return sorted(copies)
+
+
+def with_two_labels(splits: Mapping[str, SplitView], candidates: Groups) -> list[str]:
+    """The names of the images, of all splits, that occur with two labels or more."""
     names = []
-    for group in by_moments.values():
-        if len({int(split.target[i]) for split, i in group}) < 2:
+    for group in candidates:
+        labels = [int(splits[name].target[position]) for name, position in group]
+        if len(set(labels)) < 2:
             continue
-        pixels = [split.images[split.index[i]] for split, i in group]
-        labels = [int(split.target[i]) for split, i in group]
-        for k, (split, i) in enumerate(group):
+        pixels = _pixels(splits, group)
+        for k, (name, position) in enumerate(group):
             if any(labels[j] != labels[k] and torch.equal(pixels[j], pixels[k]) for j in range(len(group))):
-                names.append(split.names[i])
+                names.append(splits[name].names[position])
     return names
 
 
@@ -56,20 +62,20 @@ def without_copies(splits: dict[str, SplitView], drop: bool, kept_because: str) 
         drop: whether leaked images are dropped.
         kept_because: the words for images that are kept.
     """
-    train, val, test = (splits[name] for name in ("train", "val", "test"))
+    candidates = candidates_of(splits)
     kept, parts = dict(splits), []
-    for name, view, earlier in (("val", val, [train]), ("test", test, [train, val])):
-        positions = leaked(view, earlier)
-        if not len(positions):
+    for name, earlier in (("val", ["train"]), ("test", ["train", "val"])):
+        view, positions = splits[name], leaked(splits, candidates, name, earlier)
+        if not positions:
             continue
         noun = "validation" if name == "val" else "test"
-        source = "training" if len(leaked(view, [train])) == len(positions) else "training or validation"
+        source = "training" if leaked(splits, candidates, name, ["train"]) == positions else "training or validation"
         parts.append(f"{len(positions)} {noun} images are {source} images too ({_named(view.names, positions)})")
         if drop:
             kept[name] = view.subset(np.setdiff1d(np.arange(len(view.target)), positions))
     if parts:
         parts = [f"{' and '.join(parts)}: {'dropped' if drop else kept_because}"]
-    if names := with_two_labels(splits.values()):
+    if names := with_two_labels(splits, candidates):
         parts.append(f"{len(names)} images have two labels ({_named(names, range(len(names)))})")
     return kept, "; ".join(parts)
 

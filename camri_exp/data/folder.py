@@ -163,14 +163,13 @@ def _images_of_class(root: Path, folder: str, classes: Mapping[str, Path], left_
 
 def with_splits(files: list[LabelledFile]) -> list[LabelledFile]:
     """Files without a split get one by hash; a missing val or test is taken from train, also by hash."""
-    assigned = [file if file.split else replace(file, split=by_hash(file.path)) for file in files]
-    existing = {file.split for file in assigned}
-
-    def split(file: LabelledFile) -> str | None:
-        by_rule = by_hash(file.path)
-        return file.split if file.split != "train" or by_rule in existing else by_rule
-
-    return [replace(file, split=split(file)) for file in assigned]
+    splits = [file.split or by_hash(file.path) for file in files]
+    if missing := {"val", "test"}.difference(splits):
+        splits = [
+            rule if split == "train" and (rule := by_hash(file.path)) in missing else split
+            for file, split in zip(files, splits, strict=True)
+        ]
+    return [replace(file, split=split) for file, split in zip(files, splits, strict=True)]
 
 
 def class_names(files: list[LabelledFile], root: Path, expected: Sequence[str] | None = None) -> list[str]:

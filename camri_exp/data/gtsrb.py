@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.download import Archive, fetch_and_unpack
@@ -106,15 +104,13 @@ class GTSRBDataModule(ImageDataModule):
         source = image_files(paths, [label for _, label in files], names, self.image_size)
         images = cached(source, self.cache_dir, self.folder)
 
-        is_training = np.char.startswith(np.array(names), TRAINING[self.variant][0])
-        training, test = np.flatnonzero(is_training), np.flatnonzero(~is_training)
-        tracks = [track(name) if known else "" for name, known in zip(names, is_training, strict=True)]
-        signs = [tracks[i] for i in training]
-        kept, held = hold_out(images.target[training], signs, self.val_fraction, self.split_seed)
+        count = len(training_files)
+        tracks = [track(name) for name, _ in training_files]
+        kept, held = hold_out(images.target[:count], tracks, self.val_fraction, self.split_seed)
         return {
-            "train": images.split(training[kept], tracks),
-            "val": images.split(training[held], tracks),
-            "test": images.split(test),
+            "train": images.split(kept, tracks),
+            "val": images.split(held, tracks),
+            "test": images.split(range(count, len(files))),
         }
 
     def _training_files(self) -> list[tuple[str, int]]:

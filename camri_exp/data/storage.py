@@ -100,7 +100,7 @@ class ImageTable:
 
         Args:
             index: indices of images.
-            groups: the groups of all N images.
+            groups: the groups of the images, at least of those at ``index``.
         """
         chosen = np.asarray(index, dtype=np.int64)
         if self.corrupt:
