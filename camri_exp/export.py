@@ -39,7 +39,6 @@ def main(cfg: DictConfig) -> None:
     predictor = Predictor(model, device="cpu")
     example = images[:1].repeat(2, 1, 1, 1)  # the exporters would treat a batch size of 1 as a constant
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(output) as temporary:
             file = write(predictor.model, example, export_metadata(model.metadata, bias), temporary)
             result = parity.compare(lambda pixels: predictor(images.new_tensor(pixels)), file, images.numpy())
@@ -56,12 +55,11 @@ def main(cfg: DictConfig) -> None:
 def _bias(cfg: DictConfig, checkpoint: Path) -> tuple[float, str]:
     """The bias to store, and where it comes from."""
     from camri_exp.evaluation.operating_point import bias_of_checkpoint
-    from camri_exp.stored_config import trusted_names
 
     if cfg.bias != "auto":
         return float(cfg.bias), "(given)"
     try:
-        return bias_of_checkpoint(checkpoint, trusted_names(cfg.trust)), "(chosen on validation)"
+        return bias_of_checkpoint(checkpoint), "(chosen on validation)"
     except UserError as error:
         return 0.0, f"because {error}"
 

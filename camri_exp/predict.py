@@ -22,9 +22,8 @@ def main(cfg: DictConfig) -> None:
     from camri_exp.stored_config import trusted_names
 
     checkpoint, images = Path(cfg.checkpoint), Path(cfg.images)
-    trusted = trusted_names(cfg.trust)
-    config, model = load(checkpoint, trusted)
-    bias = bias_of_checkpoint(checkpoint, trusted) if cfg.bias == "auto" else float(cfg.bias or 0)
+    config, model = load(checkpoint, trusted_names(cfg.trust))
+    bias = bias_of_checkpoint(checkpoint) if cfg.bias == "auto" else float(cfg.bias or 0)
     predictor = Predictor(model, device=cfg.device, precision=config.trainer.precision)
     output = Path(cfg.output) if cfg.output else None
     batch_size = cfg.batch_size or config.data.batch_size

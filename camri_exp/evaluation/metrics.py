@@ -98,7 +98,7 @@ def _missed(model: ModelPredictions, predictions: SplitPredictions) -> list[Miss
 
 def _threshold(model: ModelPredictions, split: str) -> Threshold | None:
     """The bias that keeps validation accuracy, and the metrics with it on ``split``; None where no bias can exist."""
-    point = operating_point(model)
+    point = operating_point(model.splits["val"], model.important)
     if point is None:
         return None
     predictions = model.splits[split]
@@ -113,7 +113,7 @@ def _angles(model: ModelPredictions, predictions: SplitPredictions) -> Angles | 
     statistics = angles.own_class_angles(angle, predictions.target, model.important, len(model.class_names))
     weights, names = None, model.class_names
     if model.weight is not None:
-        nearest = [angles.nearest_weight(model.weight, k) for k in range(len(names))]
+        nearest = angles.nearest_weights(model.weight)
         first = min(range(len(nearest)), key=lambda k: nearest[k][1])
         weights = WeightAngles(
             smallest_angle=nearest[first][1],

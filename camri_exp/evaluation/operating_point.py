@@ -1,33 +1,31 @@
 """The operating point: the bias added to the scores of the important classes, chosen on validation."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 
 from camri_exp.errors import UserError
-from camri_exp.evaluation.predictions import ModelPredictions, from_run
+from camri_exp.evaluation.predictions import stored_splits
 from camri_exp.metrics import threshold
-from camri_exp.results import RunResult
+from camri_exp.results import RunResult, SplitPredictions
 
 
-def operating_point(predictions: ModelPredictions) -> threshold.Point | None:
+def operating_point(val: SplitPredictions, important: Sequence[int]) -> threshold.Point | None:
     """The point of largest recall on the validation split without loss of accuracy there.
 
     None where no bias can be chosen: all classes are important, or the validation split has no image of one of them.
     """
-    val = predictions.splits["val"]
-    if len(predictions.important) == len(predictions.class_names) or _absent(predictions):
+    if len(important) == val.scores.shape[1] or _absent(val, important):
         return None
-    accuracy = float((val.scores.argmax(1) == val.target).mean())
-    return threshold.keeping(threshold.curve(val.scores, val.target, predictions.important), accuracy)
+    return threshold.tuned(val.scores, val.target, important)
 
 
-def _absent(predictions: ModelPredictions) -> list[str]:
+def _absent(val: SplitPredictions, important: Sequence[int]) -> list[int]:
     """The important classes without validation images."""
-    present = set(predictions.splits["val"].target.tolist())
-    return [predictions.class_names[k] for k in predictions.important if k not in present]
+    present = set(val.target.tolist())
+    return [k for k in important if k not in present]
 
 
-def bias_of_checkpoint(checkpoint: Path, trusted: Collection[str] = ()) -> float:
+def bias_of_checkpoint(checkpoint: Path) -> float:
     """The bias of the operating point of the run that ``checkpoint`` belongs to.
 
     It is computed from the predictions that the run stored, so that the data is not needed.
@@ -43,11 +41,12 @@ def bias_of_checkpoint(checkpoint: Path, trusted: Collection[str] = ()) -> float
             f"the predictions in {run} are those of {result.checkpoint}, not of {checkpoint.name}. "
             "Give that checkpoint, or a number: bias=NUMBER"
         )
-    predictions = from_run(run, "val", trusted=trusted)
-    if absent := _absent(predictions):
+    val = stored_splits(run, result, "val")["val"]
+    if absent := _absent(val, result.important_class):
+        names = ", ".join(result.class_names[k] for k in absent)
         raise UserError(
-            f"no threshold could be chosen: the validation split of {run} has no image of {', '.join(absent)}. "
+            f"no threshold could be chosen: the validation split of {run} has no image of {names}. "
             "Give a number: bias=NUMBER"
         )
-    point = operating_point(predictions)
+    point = operating_point(val, result.important_class)
     return 0.0 if point is None else point.bias

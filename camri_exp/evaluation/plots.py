@@ -92,7 +92,7 @@ def point(model: ModelPredictions, split: str, label: str) -> Model:
         mean = threshold.at(predictions.scores, predictions.target, important, 0.0).recall
         recall = intervals.Interval(mean, np.nan, np.nan)
     accuracy = intervals.wilson(int(hit.sum()), len(hit))
-    chosen = operating_point(model)
+    chosen = operating_point(model.splits["val"], model.important)
     if chosen is None:
         return Model(label, accuracy, recall)
     curve = threshold.curve(predictions.scores, predictions.target, important)

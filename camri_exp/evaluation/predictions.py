@@ -20,10 +20,9 @@ from camri_exp.models.factory import build_loss
 from camri_exp.models.inference import Predictor
 from camri_exp.models.metadata import LossFact, ModelMetadata, facts_for_losses
 from camri_exp.results import PREDICTIONS, RESULT, RunResult, SplitPredictions, check_predictions, read_predictions
-from camri_exp.stored_config import load_run_config
+from camri_exp.stored_config import CONFIG, load_run_config
 
 Array = npt.NDArray[Any]
-SPLITS = ("train", "val", "test", "all")
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,8 @@ def from_run(run: Path, *splits: str, trusted: Collection[str] = ()) -> ModelPre
     Raises:
         UserError: not the folder of a finished run, or its predictions lack a split.
     """
-    result, path = RunResult.of(run), run / PREDICTIONS
-    if not path.is_file():
-        raise UserError(f"run={run} has no {PREDICTIONS}. Give checkpoint={run / result.checkpoint} instead.")
-    arrays = read_predictions(path)
-    check_predictions(arrays, len(result.class_names), path)
-    if missing := [split for split in splits if not {f"{split}_scores", f"{split}_target"} <= set(arrays)]:
-        raise UserError(f"run={run} stored no predictions of split={missing[0]}. Give its checkpoint instead.")
+    result = RunResult.of(run)
+    stored = stored_splits(run, result, *splits)
     trained, notes = _checkpoint(run / result.checkpoint)
     probabilities, more = _loss_probabilities(run, result, trained, trusted)
     return ModelPredictions(
@@ -81,13 +75,29 @@ def from_run(run: Path, *splits: str, trusted: Collection[str] = ()) -> ModelPre
         seed=result.seed,
         class_names=result.class_names,
         important=result.important_class,
-        splits={split: SplitPredictions.from_arrays(arrays, split) for split in splits},
-        has_cosine_scores=any(f"{split}_angle" in arrays for split in splits),
+        splits=stored,
+        has_cosine_scores=any(split.angle is not None for split in stored.values()),
         run=str(run),
         probabilities=probabilities,
         weight=None if trained is None else _as_array(trained.state_dict.get("head.weight")),
         notes=notes + more,
     )
+
+
+def stored_splits(run: Path, result: RunResult, *splits: str) -> dict[str, SplitPredictions]:
+    """The predictions of ``splits`` that a finished run stored.
+
+    Raises:
+        UserError: ``predictions.npz`` is missing or damaged, or lacks a split.
+    """
+    path = run / PREDICTIONS
+    if not path.is_file():
+        raise UserError(f"run={run} has no {PREDICTIONS}. Give checkpoint={run / result.checkpoint} instead.")
+    arrays = read_predictions(path)
+    check_predictions(arrays, len(result.class_names), path)
+    if missing := [split for split in splits if not {f"{split}_scores", f"{split}_target"} <= set(arrays)]:
+        raise UserError(f"run={run} stored no predictions of split={missing[0]}. Give its checkpoint instead.")
+    return {split: SplitPredictions.from_arrays(arrays, split) for split in splits}
 
 
 def _checkpoint(path: Path) -> tuple[checkpoints.Checkpoint | None, list[str]]:
@@ -107,7 +117,7 @@ def _loss_probabilities(
 
     A config that would run code is an error, not a note.
     """
-    if not (run / "config.yaml").is_file():
+    if not (run / CONFIG).is_file():
         return None, ["No calibration: the run has no config.yaml, which defines how scores become probabilities."]
     facts: dict[str, LossFact] = {"num_classes": len(result.class_names), "important_class": result.important_class}
     if trained is not None:
@@ -138,7 +148,7 @@ def from_checkpoint(
     cfg, model = checkpoints.load(path, trusted)
     data = data_of_checkpoint(cfg, model.metadata, path, root)
     predictor = Predictor(model, device=device, precision=cfg.trainer.precision)
-    stored = _stored_validation(path, trusted) if root is not None and splits != ("val",) else {}
+    stored = _stored_validation(path) if root is not None and splits != ("val",) else {}
     computed = {split: _predict(predictor, data, split) for split in splits if split not in stored}
     return ModelPredictions(
         data=model.metadata.data,
@@ -156,12 +166,13 @@ def from_checkpoint(
     )
 
 
-def _stored_validation(path: Path, trusted: Collection[str]) -> dict[str, SplitPredictions]:
+def _stored_validation(path: Path) -> dict[str, SplitPredictions]:
     """``val`` with the predictions that the run of a checkpoint stored; empty if it stored those of another one."""
     run = path.resolve().parent.parent
-    if not (run / RESULT).is_file() or (run / RunResult.of(run).checkpoint).resolve() != path.resolve():
+    if not (run / RESULT).is_file():
         return {}
-    return dict(from_run(run, "val", trusted=trusted).splits)
+    result = RunResult.of(run)
+    return stored_splits(run, result, "val") if (run / result.checkpoint).resolve() == path.resolve() else {}
 
 
 def _as_array(weight: Tensor | None) -> Array | None:

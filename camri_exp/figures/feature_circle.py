@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Arc
 
 from camri_exp.figures import style
-from camri_exp.metrics.angles import nearest_weight
+from camri_exp.metrics.angles import nearest_weights
 
 Array = npt.NDArray[Any]
 MOST = 250  # points per class; more would cover each other
@@ -30,8 +30,8 @@ class Circle:
 
     def nearest(self) -> list[tuple[int, int, float]]:
         """For each important class: its id, the id of the class with the nearest weight, the angle in degrees."""
-        nearest = [(k, *nearest_weight(self.weight, k)) for k in self.important]
-        return [(k, other, float(np.degrees(angle))) for k, other, angle in nearest]
+        nearest = nearest_weights(self.weight)
+        return [(k, nearest[k][0], float(np.degrees(nearest[k][1]))) for k in self.important]
 
     def describe(self) -> list[str]:
         """One line per important class: the nearest class and the angle to it."""

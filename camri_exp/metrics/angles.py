@@ -73,11 +73,11 @@ def between_weights(weight: Array) -> Array:
     return angles
 
 
-def nearest_weight(weight: Array, k: int) -> tuple[int, float]:
-    """The class whose weight is nearest to that of class ``k``, and the angle to it in radians."""
-    angles = between_weights(weight)[k]
-    angles[k] = np.inf
-    return int(angles.argmin()), float(angles.min())
+def nearest_weights(weight: Array) -> list[tuple[int, float]]:
+    """For each class, the class whose weight is nearest to its own, and the angle to it in radians."""
+    angles = between_weights(weight)
+    np.fill_diagonal(angles, np.inf)
+    return list(zip(angles.argmin(1).tolist(), angles.min(1).tolist(), strict=True))
 
 
 def features_of(cosines: Array, weight: Array) -> Array:

@@ -107,6 +107,16 @@ def keeping(curve: Curve, accuracy: float) -> Point:
     return curve.point(int(allowed[order[0]]))
 
 
+def tuned(scores: Array, target: Array, important: Sequence[int], tolerance: float = 0.0) -> Point:
+    """The point of largest recall whose accuracy is at least that without a bias minus ``tolerance``; see ``keeping``.
+
+    Raises:
+        ValueError: no images, or no class outside ``important``.
+    """
+    accuracy = float((scores.argmax(1) == target).mean())
+    return keeping(curve(scores, target, important), accuracy - tolerance)
+
+
 def moved(scores: Array, important: Sequence[int], bias: float) -> Array:
     """Predictions (n,) from scores (n, K) with ``bias`` added to the scores of the important classes."""
     scores = scores.astype(np.float64)

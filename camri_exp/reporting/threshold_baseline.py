@@ -29,8 +29,7 @@ def moved_threshold(run: Run, important: Sequence[int], split: str, tolerance: f
     arrays = run.predictions(f"{split}_scores", f"{split}_target", "test_scores", "test_target")
     if arrays is None:
         return None
-    unmoved = threshold.at(arrays[0], arrays[1], important, 0.0)
-    tuned = threshold.keeping(threshold.curve(arrays[0], arrays[1], important), unmoved.accuracy - tolerance)
+    tuned = threshold.tuned(arrays[0], arrays[1], important, tolerance)
     test = threshold.at(arrays[2], arrays[3], important, tuned.bias)
     return MovedThreshold(tuned.bias, tuned.recall, test.recall, test.accuracy)
 

@@ -40,7 +40,7 @@ def test_angles_between_weights():
     spokes = np.deg2rad([0, 30, 120, 350])
     weight = np.stack([np.cos(spokes), np.sin(spokes)], axis=1) * np.array([[1], [5], [0.1], [2]])
     assert np.rad2deg(angles.between_weights(weight)[1]) == pytest.approx([30, 0, 90, 40])
-    other, angle = angles.nearest_weight(weight, 0)
+    other, angle = angles.nearest_weights(weight)[0]
     assert (other, np.rad2deg(angle)) == (3, pytest.approx(10))
 
 
