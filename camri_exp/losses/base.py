@@ -122,6 +122,25 @@ def on_important(
     return finite(name, vector, least)
 
 
+def per_class_or_important(
+    name: str,
+    value: Numbers,
+    num_classes: int,
+    important_class: int | Sequence[int] | None,
+    least: float | None = None,
+) -> Tensor:
+    """A vector (K,): K values as given, or one number for the important classes and 1 for the others.
+
+    Raises:
+        ValueError: one number without ``important_class``, or what ``per_class`` and ``on_important`` refuse.
+    """
+    if numbers(name, value).ndim:
+        return per_class(name, value, num_classes, least)
+    if important_class is None:
+        raise ValueError(f"{name}={value} is for the important classes, but important_class is missing")
+    return on_important(name, value, important_class, num_classes, elsewhere=1.0, least=least)
+
+
 def finite(name: str, values: Tensor, least: float | None = None) -> Tensor:
     """``values``, checked.
 

@@ -12,9 +12,8 @@ from camri_exp.losses.base import (
     at_least_float32,
     check_classes,
     counts,
-    numbers,
-    on_important,
     per_class,
+    per_class_or_important,
     positive,
 )
 
@@ -102,8 +101,4 @@ def _ranks(
         seen = counts(class_counts)
         levels, level = seen.unique(sorted=True, return_inverse=True)
         return per_class("class_counts", len(levels) - level, num_classes)
-    if numbers("ranks", ranks).ndim:
-        return per_class("ranks", ranks, num_classes)
-    if important_class is None:
-        raise ValueError(f"ranks={ranks} is for the important classes, but important_class is missing")
-    return on_important("ranks", ranks, important_class, num_classes, elsewhere=1.0)
+    return per_class_or_important("ranks", ranks, num_classes, important_class)

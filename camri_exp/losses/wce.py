@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, counts, numbers, on_important, per_class
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, counts, per_class, per_class_or_important
 
 NORMALIZE = ("batch", "weights")
 
@@ -67,8 +67,4 @@ def _weights(
             raise ValueError(f"weight={weight!r}; expected a number, {num_classes} numbers, or balanced")
         seen = counts(class_counts)
         return per_class("weight", seen.sum() / (num_classes * seen), num_classes)
-    if numbers("weight", weight).ndim:
-        return per_class("weight", weight, num_classes, least=0)
-    if important_class is None:
-        raise ValueError(f"weight={weight} is for the important classes, but important_class is missing")
-    return on_important("weight", weight, important_class, num_classes, elsewhere=1.0, least=0)
+    return per_class_or_important("weight", weight, num_classes, important_class, least=0)
