@@ -26,8 +26,8 @@ from camri_exp.results import (
     read_plan,
     read_predictions,
 )
+from camri_exp.stored_config import CONFIG
 
-CONFIG = "config.yaml"
 RUN_FILES = {RESULT, FAILURE, JOB, CONFIG}
 # Overrides that other fields of a run contain, or that do not change what it computes.
 NOT_IN_LABELS = (

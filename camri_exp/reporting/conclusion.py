@@ -122,9 +122,9 @@ def _decide(
     base, threshold = comparison.baseline, comparison.threshold
     if best is None:
         return _without_candidate(comparison)
-    if not gain.shown_gain:
-        return _without_gain(best, base, gain, accuracy, threshold)
     result = f"{_describe(best)}: {_effect(gain, accuracy, base.method)}"
+    if not gain.shown_gain:
+        return _without_gain(result, best, base, gain, threshold)
     if accuracy.high < -MARGIN:
         return _without_loss(base, threshold, f"{result}: worse than the margin of {100 * MARGIN:g} pp allows.")
     if threshold is None:
@@ -151,10 +151,9 @@ def _without_candidate(comparison: TaskComparison) -> tuple[str | None, str]:
 
 
 def _without_gain(
-    best: MethodResult, base: MethodResult, gain: Difference, accuracy: Difference, threshold: MethodResult | None
+    result: str, best: MethodResult, base: MethodResult, gain: Difference, threshold: MethodResult | None
 ) -> tuple[str | None, str]:
-    """The best loss on validation is not shown to find more than the baseline on test."""
-    result = f"{_describe(best)}: {_effect(gain, accuracy, base.method)}"
+    """The best loss on validation is not shown to find more than the baseline on test; ``result`` describes it."""
     if gain.shown:
         return _without_loss(base, threshold, f"{result}.")
     if gain.known:

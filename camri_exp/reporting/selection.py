@@ -137,7 +137,7 @@ def _compare(task: Task, runs: list[Run], protocol: Protocol) -> TaskComparison:
             f"{hint} Give baseline=NAME, or add the sweep with its runs: sweep=DIR,DIR"
         )
     baseline = max(baselines, key=lambda configuration: mean(configuration.accuracy(protocol.split)))
-    floor = mean(baseline.accuracy(protocol.split)) - protocol.tolerance
+    floor = accuracy_floor(baseline, protocol)
     return TaskComparison(
         task,
         baseline=_result(protocol.baseline, baseline, protocol),
@@ -174,12 +174,21 @@ def _check_recalls(task: Task, configurations: Iterable[Configuration], protocol
                     )
 
 
+def accuracy_floor(baseline: Configuration, protocol: Protocol) -> float:
+    """The mean accuracy that a configuration needs to be selected: the baseline's, minus what may be lost."""
+    return mean(baseline.accuracy(protocol.split)) - protocol.tolerance
+
+
+def keeps_accuracy(configuration: Configuration, floor: float, split: str) -> bool:
+    return mean(configuration.accuracy(split)) >= floor - ROUNDING
+
+
 def select(configurations: Iterable[Configuration], floor: float, split: str) -> Configuration | None:
     """The configuration with the best mean recall among those whose mean accuracy is at least ``floor``.
 
     Of equal recalls, to nine digits, the most accurate configuration: on small validation sets many are equal.
     """
-    accurate = [c for c in configurations if mean(c.accuracy(split)) >= floor - ROUNDING]
+    accurate = [c for c in configurations if keeps_accuracy(c, floor, split)]
     return max(accurate, key=lambda c: (round(mean(c.recall(split)), 9), mean(c.accuracy(split))), default=None)
 
 

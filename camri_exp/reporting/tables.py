@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from camri_exp.reporting.collect import Run
-from camri_exp.reporting.selection import MethodResult, Protocol, TaskComparison
+from camri_exp.reporting.selection import SPLIT_NAMES, MethodResult, Protocol, TaskComparison
 from camri_exp.reporting.statistics import Difference, difference
 from camri_exp.text import csv_cell
 
@@ -29,7 +29,7 @@ SPLIT_COLUMNS = ("accuracy", "recall_important", "precision_important", "macro_r
 
 def caption(protocol: Protocol) -> str:
     """What the numbers of Table 1 are, and how configurations were selected."""
-    split = "validation" if protocol.split == "val" else "test"
+    split = SPLIT_NAMES[protocol.split]
     text = (
         "Test recall of the important class (test accuracy), means over seeds. Each method is represented by its "
         f"configuration with the best {split} recall among those whose {split} accuracy is at least that of "

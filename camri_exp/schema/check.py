@@ -16,6 +16,7 @@ from camri_exp.schema.values import expected, is_valid, text_of
 MISSING = "???"
 UNKNOWN = object()  # a value that is known when the run starts, such as its folder
 TOTAL_STEPS = "total_steps"  # in a scheduler: stands for the number of steps of the run
+NAMED = ("data", "loss")  # groups whose options have a name, which a message gives
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,6 @@ class Unresolved:
     """A value with an interpolation that fails, often because of a wrong value elsewhere that is reported first."""
 
     message: str
-
-
-PARENTS = {"loss": "name", "data": "name", "model": "name"}
 
 
 def check_values(values: dict[str, Any], command: str, known: Collection[str] = (), complete: bool = True) -> None:
@@ -41,7 +39,7 @@ def check_values(values: dict[str, Any], command: str, known: Collection[str] = 
         UserError: the first wrong key or value, on one line.
     """
     schema = COMMANDS[command]
-    fields = inspect.get_annotations(schema)
+    fields = fields_of(schema)
     for key in values:
         if key not in fields and key not in known:
             raise UserError(f"+{key}: {command} has no key {key}.{nearest(key, {*fields, *known})}")
@@ -54,7 +52,7 @@ def check_plugins(values: dict[str, Any], command: str) -> None:
     Raises:
         UserError: a target that cannot be imported, an argument that it does not have, or a value of another type.
     """
-    for group, schema in inspect.get_annotations(COMMANDS[command]).items():
+    for group, schema in fields_of(COMMANDS[command]).items():
         if isinstance(schema, type) and issubclass(schema, Plugin | Plugins) and values.get(group):
             _check_nested(values[group], group, fields_of(schema))
 
@@ -105,7 +103,7 @@ def expected_of(annotation: Any) -> str:
     """What a key expects, in words, groups included."""
     group = group_of(annotation)
     if group is None:
-        return f"{expected(annotation)}"
+        return expected(annotation)
     if issubclass(group, Plugin | Plugins):
         return "the name of an option, see --help"
     return f"a mapping of {', '.join(fields_of(group))}"
@@ -134,7 +132,7 @@ def _check_nested(node: Any, key: str, skip: Collection[str] = ()) -> None:
     if not isinstance(node, dict):
         return
     if "_target_" in node:
-        target = target_of(node["_target_"], f"{key}={node['name']}" if "name" in node and key in PARENTS else key)
+        target = target_of(node["_target_"], f"{key}={node['name']}" if "name" in node and key in NAMED else key)
         steps = [name for name, value in node.items() if value == TOTAL_STEPS and key == "scheduler"]
         unknown = [name for name, value in node.items() if isinstance(value, Unresolved) or value in (UNKNOWN, MISSING)]
         check_arguments(target, node, key, {*skip, *steps, *unknown})

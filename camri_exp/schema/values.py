@@ -31,7 +31,8 @@ class Range:
         lower = f"above {self.above}" if self.above is not None else lower
         upper = f"at most {self.most}" if self.most is not None else ""
         upper = f"below {self.below}" if self.below is not None else upper
-        return "".join(f" {text}" for text in (" and ".join(filter(None, (lower, upper))),) if text)
+        text = " and ".join(filter(None, (lower, upper)))
+        return f" {text}" if text else ""
 
 
 @dataclass(frozen=True)

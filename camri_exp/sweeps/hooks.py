@@ -77,10 +77,10 @@ class DrawFeatures(Callback):
         from camri_exp.evaluation.predictions import from_run
         from camri_exp.figures import style
         from camri_exp.figures.feature_circle import features_on_circles
-        from camri_exp.results import RunResult
+        from camri_exp.results import RESULT, RunResult
 
         folder = Path(config.hydra.sweep.dir)
-        runs = sorted((path.parent for path in folder.glob("*/result.json")), key=lambda run: run.stat().st_ctime)
+        runs = sorted((path.parent for path in folder.glob(f"*/{RESULT}")), key=lambda run: run.stat().st_ctime)
         overrides = [RunResult.of(run).overrides for run in runs]
         same = set.intersection(*map(set, overrides)) if len(runs) > 1 else set()
         labels = [", ".join(text for text in run if text not in same) for run in overrides]

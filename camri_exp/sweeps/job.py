@@ -21,16 +21,17 @@ from camri_exp.errors import UserError, first_line
 from camri_exp.files import claimed
 from camri_exp.identity import config_hash
 from camri_exp.reporting.ranking import resolve_ranks
-from camri_exp.results import FAILURE, JOB, FailureRecord, JobRecord, RunResult
+from camri_exp.results import FAILURE, JOB, PREDICTIONS, RESULT, FailureRecord, JobRecord, RunResult
+from camri_exp.stored_config import CONFIG
 
 log = logging.getLogger(__name__)
 Objectives = tuple[float, float]
 LEFTOVERS = (
-    "result.json",
-    "failure.json",
-    "predictions.npz",
+    RESULT,
+    FAILURE,
+    PREDICTIONS,
     "metrics.csv",
-    "config.yaml",
+    CONFIG,
     "checkpoints",
     "figures",
     "wandb",
@@ -60,8 +61,9 @@ def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], RunResult], fold
         resolve_ranks(cfg)
         cfg.trainer.enable_progress_bar = False
         digest = config_hash(cfg)
-        if _nothing_to_do(cfg, folder, digest, before):
-            done = _finished(folder, digest)
+        done = _finished(folder, digest)
+        gave_up = cfg.sweep.rerun == "none" and (folder / FAILURE).is_file()
+        if gave_up or (done is not None and not _run_again(cfg, before)):
             _skipped(before, cfg.sweep.launch, "done" if done else "failed").write(folder / JOB)
             return objectives(done) if done else None
         _prepare(cfg, folder, digest, before)
@@ -133,11 +135,6 @@ def _finished(folder: Path, digest: str) -> RunResult | None:
     except UserError:
         return None
     return result if result.config_hash == digest else None
-
-
-def _nothing_to_do(cfg: DictConfig, folder: Path, digest: str, record: JobRecord | None) -> bool:
-    failed = cfg.sweep.rerun == "none" and (folder / FAILURE).is_file()
-    return failed or (not _run_again(cfg, record) and _finished(folder, digest) is not None)
 
 
 def _run_again(cfg: DictConfig, record: JobRecord | None) -> bool:

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from camri_exp.errors import UserError
 from camri_exp.files import is_claimed
-from camri_exp.results import FAILURE, RESULT, FailureRecord, JobRecord
+from camri_exp.results import FAILURE, JOB, RESULT, FailureRecord, JobRecord
 from camri_exp.sweeps.job import read_record, state_of
 
 INTERVAL = 1.0  # seconds
@@ -75,7 +75,7 @@ class SweepProgress:
     def read(self) -> None:
         """Read the records that this start of the sweep has written since the last call."""
         for name in (
-            self.names if self.names is not None else [path.parent.name for path in self.folder.glob("*/job.json")]
+            self.names if self.names is not None else [path.parent.name for path in self.folder.glob(f"*/{JOB}")]
         ):
             if self._state(name) not in FINAL:
                 record = read_record(self.folder / name)

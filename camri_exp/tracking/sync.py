@@ -19,6 +19,8 @@ from camri_exp.cli import fail
 from camri_exp.errors import UserError
 from camri_exp.files import display_path, locked
 
+# Next to the file of a run: held while a process writes it, and the marker of `wandb sync`.
+LOCK, SYNCED = ".wandb.lock", ".wandb.synced"
 ENDING = 30  # seconds that W&B's own process may take to notice that its parent ended
 STILL_WRITTEN = 60  # seconds: W&B writes system metrics more often than that while a run is active
 DAMAGED = re.compile(r"incomplete record|transactionlog")  # in what `wandb sync` prints of a file that it cannot read
@@ -90,12 +92,12 @@ def files(folder: Path) -> Iterator[Path]:
 
 def is_uploaded(file: Path) -> bool:
     """Whether ``wandb sync`` or an online run has marked ``file`` as uploaded."""
-    return file.with_suffix(".wandb.synced").exists()
+    return file.with_suffix(SYNCED).exists()
 
 
 def is_running(file: Path) -> bool:
     """Whether the process that writes ``file`` is alive: it holds the lock (``WandbRun.start``)."""
-    path = file.with_suffix(".wandb.lock")
+    path = file.with_suffix(LOCK)
     if not path.exists():
         return False
     with locked(path, "W&B runs are marked there as uploaded.", wait=False) as free:
@@ -122,7 +124,7 @@ def upload(parts: Sequence[Path], timeout: float) -> str | None:
         if DAMAGED.search(output) is None:
             lines = [line for line in output.splitlines() if line.strip()]
             return f"failed: {lines[-1].removeprefix('wandb: ') if lines else f'exit code {finished.returncode}'}"
-        killed = part.with_suffix(".wandb.lock").exists()  # closing the run would have removed it
+        killed = part.with_suffix(LOCK).exists()  # closing the run would have removed it
         if not killed and time.time() - part.stat().st_mtime < STILL_WRITTEN:
             return "failed: its file ends in the middle and was changed within the last minute; try again later"
         broken = part.rename(part.with_suffix(".wandb.broken"))

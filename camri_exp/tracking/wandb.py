@@ -19,15 +19,17 @@ from camri_exp.errors import first_line
 from camri_exp.evaluation.record import Evaluation
 from camri_exp.files import display_path, locked, write_json
 from camri_exp.results import Predictions, RunResult
+from camri_exp.stored_config import CONFIG
 from camri_exp.tracking import session
 from camri_exp.tracking.base import Probabilities, ResultLogger, RunDescription
-from camri_exp.tracking.summary import evaluation_summary, run_name, summary, tags
+from camri_exp.tracking.summary import METRICS, evaluation_summary, run_name, summary, tags
+from camri_exp.tracking.sync import LOCK, SYNCED
 
 log = logging.getLogger(__name__)
 Upload = Callable[[wandb.Run], object]
 
 STEP = "trainer/global_step"
-BEST = ("val/accuracy", "val/recall_important", "val/precision_important", "val/macro_recall")
+BEST = tuple(f"val/{name}" for name in METRICS)
 
 
 class WandbRun(ResultLogger):
@@ -106,7 +108,7 @@ class WandbRun(ResultLogger):
     def _start(self) -> None:
         run = self.run = session.open_run(self.mode, self.timeouts, self.arguments, self._warn)
         # Held as long as the run is written to: tracking.sync does not upload it meanwhile.
-        lock = locked(Path(run.settings.sync_file).with_suffix(".wandb.lock"), "W&B needs it.", wait=False)
+        lock = locked(Path(run.settings.sync_file).with_suffix(LOCK), "W&B needs it.", wait=False)
         self._attempt("locking the run", lambda: self.lock.enter_context(lock))
         run.define_metric(STEP, hidden=True)
         run.define_metric("*", step_metric=STEP)
@@ -179,7 +181,7 @@ class WandbRun(ResultLogger):
                 artifact = wandb.Artifact(f"checkpoint-{run.id}", type="model")
                 # The layout of a run's folder, so that camri_exp.evaluate reads a download. "immutable": no copy.
                 artifact.add_file(str(path), f"checkpoints/{path.name}", policy="immutable", skip_cache=True)
-                artifact.add_file(str(self.run_dir / "config.yaml"), policy="immutable", skip_cache=True)
+                artifact.add_file(str(self.run_dir / CONFIG), policy="immutable", skip_cache=True)
                 run.log_artifact(artifact, aliases=[alias])
 
     def close(self, exit_code: int) -> None:
@@ -190,7 +192,7 @@ class WandbRun(ResultLogger):
         finish = partial(session.close_run, run, exit_code, self.timeouts["finish_timeout"])
         complete = ended = self._attempt("finishing the upload", finish)
         if online and complete:
-            file.with_suffix(".wandb.synced").touch()  # the marker of `wandb sync`
+            file.with_suffix(SYNCED).touch()
         if not complete:
             ended = session.drop_service()
             self.deferred = online and bool(self.uploads)  # what was on its way is not in the file
@@ -198,7 +200,7 @@ class WandbRun(ResultLogger):
             self._attempt("writing the offline part", lambda: self._write_deferred(exit_code))
         if ended:  # else W&B's process writes to the file until this process ends
             self.lock.close()
-            file.with_suffix(".wandb.lock").unlink(missing_ok=True)
+            file.with_suffix(LOCK).unlink(missing_ok=True)
         if exit_code == 0 and (not (online and complete) or self.deferred):
             state = "the upload is incomplete" if online else "this run was offline"
             print(f"W&B: {state}; to upload it: python -m camri_exp.tracking.sync {display_path(self.run_dir)}")
