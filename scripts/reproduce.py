@@ -103,8 +103,9 @@ def reproduce(name: str, options: argparse.Namespace) -> None:
     chosen = [*whole, *([f"seed=range({options.seeds})"] if options.seeds else [])]
     ranking_jobs = planned(first, ranking) if ranking else {}
     jobs = planned(whole, folder)
+    chosen_jobs = planned(chosen, folder) if options.seeds else jobs
     with archive.unpacked(RESULTS / name) as archived:
-        print(table(name, ranking_jobs | planned(chosen, folder), archived, workers, options.kept), flush=True)
+        print(table(name, ranking_jobs | chosen_jobs, archived, workers, options.kept), flush=True)
         if options.dry_run:
             return
         if options.kept:

@@ -14,11 +14,11 @@ from pytorch_lightning.loggers import Logger
 from camri_exp.errors import UserError, first_line
 from camri_exp.instantiate import instantiate, partial_of
 from camri_exp.models import lightning_speedups
+from camri_exp.schema.check import TOTAL_STEPS
 from camri_exp.training.callbacks import EpochProgressBar
 from camri_exp.training.checkpoint_io import AtomicCheckpointIO
 
 log = logging.getLogger(__name__)
-TOTAL_STEPS = "total_steps"  # as the value of a scheduler's argument: the number of steps of the run
 PACKAGES_OF_CALLBACKS = ("camri_exp", "pytorch_lightning")  # whose empty hooks are known to stay empty
 
 

@@ -72,22 +72,15 @@ def train(cfg: DictConfig) -> RunResult:
             print(f"{run_dir} is already finished; a larger trainer.max_epochs resumes it.")
             print_result(finished, run_dir)
             return finished
-    pl.seed_everything(cfg.seed, verbose=False)
 
-    data = build_datamodule(cfg)
-    data.prepare_data()
-    data.setup("fit")
-    metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
-    report_absent_classes(data, metadata)
-    model = build_classifier(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
+    data, model = prepared(cfg)
     own = identity.identity_of(cfg, model.loss.needs)
     OmegaConf.update(cfg, "identity", asdict(own), force_add=True)
     _write_config(cfg, run_dir)
 
     predictions, loggers = CollectPredictions(), build_loggers(cfg)
-    with opened(loggers, describe(cfg, metadata.important_class_names)):
-        callbacks = [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), predictions, *build_callbacks(cfg)]
-        trainer = build_trainer(cfg, run_dir, callbacks, loggers)
+    with opened(loggers, describe(cfg, model.metadata.important_class_names)):
+        trainer = build_trainer(cfg, run_dir, callbacks_of(cfg, predictions), loggers)
         check_trainer(cfg, trainer)
         with _stoppable(trainer, run_dir):
             seconds = _fit(cfg, trainer, model, data, run_dir)
@@ -100,6 +93,22 @@ def train(cfg: DictConfig) -> RunResult:
             print_result(result, run_dir)
             log_results(loggers, result, predictions.splits, data, model)
     return result
+
+
+def prepared(cfg: DictConfig) -> tuple[ImageDataModule, Classifier]:
+    """Seed the random generators; the data, set up for training, and the classifier."""
+    pl.seed_everything(cfg.seed, verbose=False)
+    data = build_datamodule(cfg)
+    data.prepare_data()
+    data.setup("fit")
+    metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
+    report_absent_classes(data, metadata)
+    return data, build_classifier(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
+
+
+def callbacks_of(cfg: DictConfig, predictions: CollectPredictions) -> list[pl.Callback]:
+    """The callbacks of every run, and those of the config."""
+    return [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), predictions, *build_callbacks(cfg)]
 
 
 @rank_zero_only

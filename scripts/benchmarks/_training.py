@@ -18,14 +18,10 @@ from torch import Tensor
 from benchmarks._harness import Measurement, nothing_compiled_yet
 from benchmarks._render import number
 from camri_exp.cli import CONFIGS, register_resolvers
-from camri_exp.data.base import ImageDataModule
-from camri_exp.data.factory import build_datamodule, important_class_ids
 from camri_exp.identity import with_run_dir
-from camri_exp.models.classifier import Classifier
-from camri_exp.models.factory import build_classifier
-from camri_exp.models.metadata import metadata_of
-from camri_exp.training.callbacks import CollectPredictions, RebaseCheckpointPaths, ReseedEachEpoch
-from camri_exp.training.factory import build_callbacks, build_loggers, build_optimizer, build_scheduler, build_trainer
+from camri_exp.training.callbacks import CollectPredictions
+from camri_exp.training.factory import build_loggers, build_optimizer, build_scheduler, build_trainer
+from camri_exp.training.run import callbacks_of, prepared
 from camri_exp.training.warnings import ignore_known_warnings
 
 
@@ -36,21 +32,11 @@ def config(*overrides: str) -> DictConfig:
         return compose("train", ["logger=csv", *overrides])
 
 
-def parts(cfg: DictConfig) -> tuple[ImageDataModule, Classifier]:
-    """Data module and classifier of a config, built as in ``camri_exp.training.run``."""
-    pl.seed_everything(cfg.seed, verbose=False)
-    data = build_datamodule(cfg)
-    data.prepare_data()
-    data.setup("fit")
-    metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
-    return data, build_classifier(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
-
-
 class BareLoop:
     """The training step of a config in a few lines of PyTorch: same model, precision, data, optimizer and schedule."""
 
     def __init__(self, cfg: DictConfig, device: torch.device) -> None:
-        self.data, self.model = parts(cfg)
+        self.data, self.model = prepared(cfg)
         self.model.to(device).train()
         train = self.data.splits["train"]
         self.images, self.index, self.target = (
@@ -116,14 +102,13 @@ def trainer(cfg: DictConfig, *more: pl.Callback) -> Iterator[pl.Trainer]:
     ignore_known_warnings()
     with tempfile.TemporaryDirectory() as folder:
         cfg = with_run_dir(cfg, folder)
-        usual = [ReseedEachEpoch(cfg.seed), RebaseCheckpointPaths(), CollectPredictions(), *build_callbacks(cfg)]
-        yield build_trainer(cfg, Path(folder), [*more, *usual], build_loggers(cfg))
+        yield build_trainer(cfg, Path(folder), [*more, *callbacks_of(cfg, CollectPredictions())], build_loggers(cfg))
 
 
 def speeds(cfg: DictConfig) -> tuple[list[float], list[float]]:
     """Images per second of the trainer and of the bare loop, per epoch, without the first epoch, which warms up."""
     alternating = AlternatingEpochs(BareLoop(cfg, device(cfg)).epoch)
-    data, model = parts(cfg)
+    data, model = prepared(cfg)
     with trainer(cfg, alternating) as lightning:
         lightning.fit(model, datamodule=data)
     return alternating.ours[1:], alternating.against[1:]

@@ -57,7 +57,7 @@ def throughput(what: str, overrides: tuple[str, ...]) -> list[Measurement]:
 def waits_per_step(overrides: tuple[str, ...]) -> float:
     """Synchronising calls within the steps of one epoch, per step; torch warns of each. On the CPU there are none."""
     cfg = training.config(*overrides, "trainer.max_epochs=1")
-    data, model = training.parts(cfg)
+    data, model = training.prepared(cfg)
     counter = Waits()
     with training.trainer(cfg, counter) as trainer:
         trainer.fit(model, datamodule=data)

@@ -35,7 +35,7 @@ class Epochs(pl.Callback):
 
 cfg = training.config("trainer.accelerator=cpu", *sys.argv[1:])
 before = resident()
-data, model = training.parts(cfg)
+data, model = training.prepared(cfg)
 after_epochs = []
 epochs = Epochs()
 with training.trainer(cfg, epochs) as trainer:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from camri_exp.results import JOB, PLAN, PREDICTIONS, RESULT
+from camri_exp.files import TEMPORARY
+from camri_exp.results import JOB, PLAN, PREDICTIONS, RESULT, read_plan
+from camri_exp.stored_config import CONFIG
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 6
@@ -55,7 +57,7 @@ class Subject:
         """The folders of the runs, in the order in which they are trained."""
         if not self.is_sweep:
             return [self.folder]
-        return [self.folder / name for name in json.loads(self.marker.read_text())] if self.marker.is_file() else []
+        return [self.folder / name for name in read_plan(self.folder)]
 
     def stage(self) -> str:
         """How far the command has come, from what is on disk."""
@@ -66,9 +68,9 @@ class Subject:
         if not unfinished:
             return "after the result"
         run = next((run for run in unfinished if (run / JOB).is_file()), unfinished[0])
-        if not (run / "config.yaml").is_file():
+        if not (run / CONFIG).is_file():
             return "starting a job"
-        if any((run / "checkpoints").glob(".part-*")):
+        if any((run / "checkpoints").glob(f"{TEMPORARY}*")):
             return "writing a checkpoint"
         return "in training" if epochs_of(run) < EPOCHS else "in the evaluation"
 
@@ -156,4 +158,4 @@ def results_of(subject: Subject) -> dict[Path, int]:
 
 def leftovers(*folders: Path) -> list[str]:
     """Temporary files below ``folders``."""
-    return sorted(path.name for folder in folders for path in folder.rglob(".part-*"))
+    return sorted(path.name for folder in folders for path in folder.rglob(f"{TEMPORARY}*"))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from camri_exp.files import TEMPORARY
 from reliability.process import EPOCHS, Process, Subject, epochs_of, leftovers, results_of, same_numbers
 
 SINGLE, CHECKPOINT, SWEEP = "kill -9, single run", "kill -9 while a checkpoint is written", "kill -9, sweep"
@@ -152,7 +153,7 @@ def killed_in_checkpoint(attempt: Attempt) -> None:
 
 def _is_writing(folder: Path) -> bool:
     try:
-        return any(name.startswith(".part-") for name in os.listdir(folder))
+        return any(name.startswith(TEMPORARY) for name in os.listdir(folder))
     except FileNotFoundError:
         return False
 
