@@ -14,6 +14,7 @@ import numpy.typing as npt
 from camri_exp.records import Number
 
 Array = npt.NDArray[Any]
+Bias = float | Sequence[float]  # of all important classes, or of each
 ROUNDING = 1e-9  # accuracies are multiples of 1/n; smaller differences are rounding
 
 
@@ -117,11 +118,25 @@ def tuned(scores: Array, target: Array, important: Sequence[int], tolerance: flo
     return keeping(curve(scores, target, important), accuracy - tolerance)
 
 
-def moved(scores: Array, important: Sequence[int], bias: float) -> Array:
-    """Predictions (n,) from scores (n, K) with ``bias`` added to the scores of the important classes."""
-    scores = scores.astype(np.float64)
-    scores[:, list(important)] += bias
-    return scores.argmax(1)
+def moved(scores: Array, important: Sequence[int], bias: Bias) -> Array:
+    """Predictions (n,) from scores (n, K) with ``bias`` added to the scores of the important classes.
+
+    ``bias`` is one number, or one per important class. An image is a candidate for each important class whose score
+    with its bias exceeds the scores of all classes that are not important. Of several candidates the one with the
+    largest score, without a bias, is predicted, so that a large bias of one important class takes nothing away from
+    another.
+    """
+    scores, classes = scores.astype(np.float64), np.asarray(important)
+    order = np.argsort(classes)
+    classes, biases = classes[order], np.broadcast_to(np.asarray(bias, dtype=np.float64), classes.shape)[order]
+    others = scores.copy()
+    others[:, classes] = -np.inf
+    other = others.argmax(1)
+    inner, outer = scores[:, classes], others.max(1)[:, None]
+    # Of equal scores the first class is predicted, as by argmax.
+    candidate = (inner + biases > outer) | ((inner + biases == outer) & (classes < other[:, None]))
+    best = np.where(candidate, inner, -np.inf).argmax(1)
+    return np.where(candidate.any(1), classes[best], other)
 
 
 def at(scores: Array, target: Array, important: Sequence[int], bias: float) -> Point:

@@ -115,3 +115,30 @@ def test_a_class_without_images_has_recall_zero():
 def test_half_a_million_images():
     scores, target = random_case(0, n=500_000, classes=3)
     assert len(threshold.curve(scores, target, [0])) > 400_000
+
+
+@pytest.mark.parametrize("decimals", [None, 0, 1])
+@pytest.mark.parametrize("important", [[2], [0], [4, 1], [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize("bias", [-1.5, 0.0, 0.5, 3.0])
+def test_one_bias_for_all_important_classes_is_argmax_of_the_shifted_scores(decimals, important, bias):
+    scores, _ = random_case(1, n=300, decimals=decimals)
+    shifted = scores.astype(np.float64)
+    shifted[:, important] += bias
+    np.testing.assert_array_equal(threshold.moved(scores, important, bias), shifted.argmax(1))
+    np.testing.assert_array_equal(threshold.moved(scores, important, [bias] * len(important)), shifted.argmax(1))
+
+
+def test_a_larger_bias_of_one_important_class_takes_nothing_from_another():
+    scores, _ = random_case(2, n=500)
+    for higher in (0.0, 1.0, 10.0):
+        before, after = (threshold.moved(scores, [3, 1], [bias, 0.4]) for bias in (-1.0, higher))
+        winner = scores[:, [1, 3]].argmax(1) == 0  # class 1 has the larger score of the two
+        np.testing.assert_array_equal(before[winner] == 1, after[winner] == 1)
+        assert ((before == 3) <= (after == 3)).all()
+
+
+def test_a_class_with_its_own_bias_is_predicted_where_no_other_candidate_scores_more():
+    scores = np.array([[2.0, 1.5, 2.2], [2.0, 1.8, 0.0], [2.0, 1.8, 1.9], [2.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(threshold.moved(scores, [1, 2], [0.3, -5.0]), [0, 1, 1, 0])
+    np.testing.assert_array_equal(threshold.moved(scores, [1, 2], [0.3, 0.3]), [2, 1, 2, 0])
+    np.testing.assert_array_equal(threshold.moved(scores, [2, 1], [-5.0, 0.3]), [0, 1, 1, 0])
