@@ -179,6 +179,7 @@ def test_folder_must_be_told_the_important_class(train: Command, tmp_path: Path)
     assert "Say which class matters: important_class=<id or name>, one of 'cat', 'dog'." in finished.err
 
 
+@pytest.mark.slow
 def test_a_traceback_is_there_for_those_who_ask(tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "camri_exp.train", "important_class=99", "logger=none"],

@@ -55,6 +55,7 @@ def test_a_wrong_value_in_a_list_ends_the_sweep_before_it_starts(command: Comman
     assert finished.err == "error: loss.margin=wide: expected a number or a list of numbers.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_help_lists_the_keys_and_imports_nothing_heavy(name: str) -> None:
     module = "data.show" if name == "show" else name

@@ -116,6 +116,7 @@ def test_a_folder_that_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.Monk
         cached(source, None, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_build_that_is_killed_leaves_no_incomplete_cache(tmp_path: Path) -> None:
     """With a real process, killed while it decodes."""
     source_of(tmp_path)
@@ -144,6 +145,7 @@ cache.cached(source, None, Path({str(tmp_path)!r}))
     assert not list((tmp_path / ".camri_cache").glob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_two_processes_that_start_together_build_once(tmp_path: Path) -> None:
     source_of(tmp_path)
     program = f"""

@@ -43,6 +43,7 @@ def test_cifar10(real_data: Path) -> None:
     assert split_hash(data) == CIFAR10_SPLIT
 
 
+@pytest.mark.slow
 def test_cifar10_is_what_torchvision_reads(real_data: Path) -> None:
     from torchvision.datasets import CIFAR10
 
@@ -51,6 +52,7 @@ def test_cifar10_is_what_torchvision_reads(real_data: Path) -> None:
     assert data.splits["test"].target.tolist() == original.targets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "training"), [("official", 39_209), ("torchvision", 26_640)])
 def test_gtsrb(real_data: Path, variant: str, training: int, capsys: pytest.CaptureFixture[str]) -> None:
     data = ready(GTSRBDataModule(str(real_data), variant=variant))

@@ -1,12 +1,14 @@
 """The figure of a confusion matrix."""
 
 import numpy as np
+import pytest
 
 from camri_exp.figures.confusion import confusion_matrix
 from camri_exp.metrics.confusion import confusion_matrix as counts
 from tests.helpers.figures import NAMES, overlaps, random_scores, text_boxes
 
 
+@pytest.mark.slow
 def test_a_confusion_matrix_of_43_classes_can_be_read():
     scores, target = random_scores()
     confusion = counts(scores.argmax(1), target, 43)

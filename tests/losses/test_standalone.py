@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).resolve().parents[2] / "README.md"
 
 
@@ -12,6 +14,7 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_importing_a_loss_imports_torch_only() -> None:
     code = """
 import sys, torch
@@ -28,6 +31,7 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
     assert {name for name in new if name not in sys.stdlib_module_names} <= {"camri_exp", "torch"}
 
 
+@pytest.mark.slow
 def test_the_loop_of_the_readme_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     (loop,) = [block for block in blocks if "CAMRILoss" in block]

@@ -11,6 +11,7 @@ from tests.helpers.loss_batches import SETTINGS, assert_same, batch, build, head
 COSINE = [name for name in SETTINGS if build(name).score_type == "cosine"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COSINE)
 def test_compiles_without_a_graph_break(name: str) -> None:
     loss = build(name)

@@ -17,6 +17,7 @@ def test_wilson_is_its_formula(hits, count):
     assert 0 <= result.low <= p <= result.high <= 1
 
 
+@pytest.mark.slow
 def test_the_coverage_of_wilsons_interval():
     random = np.random.default_rng(0)
     covered = [(i := wilson(h, 50)).low <= 0.8 <= i.high for h in random.binomial(50, 0.8, 2000)]

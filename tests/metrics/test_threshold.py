@@ -69,6 +69,7 @@ def test_bias_zero_is_the_unchanged_model_also_with_tied_scores(important, decim
         assert (np.diff(curve.bias) > 0).all()
 
 
+@pytest.mark.slow
 def test_keeping_gives_the_largest_recall_that_keeps_the_accuracy():
     for seed in range(10):
         scores, target = random_case(seed)

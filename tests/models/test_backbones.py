@@ -41,6 +41,7 @@ print("timm" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_the_cnns_of_this_project_do_not_import_timm() -> None:
     """timm takes longer to import than the rest of the start."""
     assert subprocess.check_output([sys.executable, "-c", NO_TIMM], text=True).strip() == "False"

@@ -116,6 +116,7 @@ def test_the_hooks_exist_in_lightning() -> None:
     assert all(callable(getattr(pl.Callback, hook)) for hook in STEP_HOOKS)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's malloc")
 def test_freed_memory_is_not_zeroed_again_at_every_step() -> None:
     """Counts the page faults of ten large allocations in a new process, after three that fault in any case."""

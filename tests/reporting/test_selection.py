@@ -98,6 +98,7 @@ def test_selection_is_on_validation_and_the_report_on_test(tmp_path: Path) -> No
     assert compared(tmp_path, name="paper")[0].methods[0].recall == {0: 0.8}
 
 
+@pytest.mark.slow
 def test_threshold_moving_is_the_best_of_all_biases(tmp_path: Path) -> None:
     """Against trying every bias on a fine grid, for each run."""
     write_sweep(tmp_path, range(2))

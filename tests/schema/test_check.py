@@ -136,6 +136,7 @@ def documented_commands() -> list[tuple[str, list[str]]]:
     return sorted(found)
 
 
+@pytest.mark.slow
 def test_the_documented_commands_are_accepted() -> None:
     commands = documented_commands()
     assert len(commands) > 20

@@ -104,6 +104,7 @@ def test_the_gpu_benchmark_is_unavailable_without_a_gpu() -> None:
         gpu.measure(quick=True)
 
 
+@pytest.mark.slow
 def test_the_gpu_measurements_run_on_the_cpu_too() -> None:
     what, overrides = gpu.arguments("default", "small_cnn", 64, steps=3, epochs=1)
     speed, waits = gpu.throughput(what, (*overrides, "trainer.accelerator=cpu"))
@@ -123,6 +124,7 @@ def test_the_fast_recipe_trains_on_full_batches_only() -> None:
     assert cfg.trainer.precision == "bf16-mixed"
 
 
+@pytest.mark.slow
 def test_the_bare_loop_learns() -> None:
     """The baseline does real training: its loss falls to less than half within four epochs."""
     cfg = _training.config(

@@ -63,6 +63,7 @@ def test_the_docs_show_every_figure_of_their_folder() -> None:
     assert all(f"](figures/losses/{path.name})" in page for path in figures)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_docs_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With one loss instead of all, to save time."""
     page = (DOCS / "losses.md").read_text(encoding="utf-8")
@@ -81,6 +82,7 @@ def test_the_commands_of_the_docs_run(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert (tmp_path / "mine.png").is_file()
 
 
+@pytest.mark.slow
 def test_help_lists_the_arguments() -> None:
     script = Path(plot_losses.__file__)
     printed = subprocess.check_output([sys.executable, str(script), "--help"], text=True)

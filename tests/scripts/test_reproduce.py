@@ -231,6 +231,7 @@ def test_a_run_of_another_important_class_is_not_restored(tmp_path: Path) -> Non
     assert not folder.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_can_be_planned(name: str, tmp_path: Path) -> None:
     jobs = planned([*STUDIES[name].overrides, f"sweep.name={name}", "seed=range(2)"], tmp_path)
@@ -241,6 +242,7 @@ def test_every_study_can_be_planned(name: str, tmp_path: Path) -> None:
     assert text.startswith(f"{name}: {len(jobs)} runs")
 
 
+@pytest.mark.slow
 def test_the_remaining_time_is_estimated_from_archived_runs(archived: Path, tmp_path: Path) -> None:
     jobs = planned(["experiment=gtsrb_cpu_table1"], tmp_path / "sweep")
     text = table("gtsrb_cpu", jobs, archived.parent, workers=2)
