@@ -15,6 +15,8 @@ if TYPE_CHECKING:
         CAMRILoss,
         ClassBalancedLoss,
         CosFaceLoss,
+        CostSensitiveCosineLoss,
+        CostSensitiveLoss,
         CrossEntropyLoss,
         FocalLoss,
         L2SoftmaxLoss,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         Loss,
         OutlyingLabelMSELoss,
         RealWorldWeightedCrossEntropyLoss,
+        VectorScalingLoss,
         WeightedCrossEntropyLoss,
     )
     from camri_exp.metrics.confusion import confusion_matrix
@@ -37,6 +40,8 @@ __all__ = [
     "ClassBalancedLoss",
     "CosFaceLoss",
     "CosineHead",
+    "CostSensitiveCosineLoss",
+    "CostSensitiveLoss",
     "CrossEntropyLoss",
     "FocalLoss",
     "Interval",
@@ -48,6 +53,7 @@ __all__ = [
     "OutlyingLabelMSELoss",
     "RealWorldWeightedCrossEntropyLoss",
     "RunResult",
+    "VectorScalingLoss",
     "WeightedCrossEntropyLoss",
     "cluster_bootstrap",
     "confusion_matrix",

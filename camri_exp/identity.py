@@ -14,6 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 # Top-level keys that change where a run is logged or how it is started, but not what it computes.
 NOT_HASHED = ("logger", "sweep", "resume", "trust", "ranking_sweep", "baseline", "identity", "important_class_names")
 PATHS = ("dirpath", "save_dir", "run_dir")  # keys of callbacks and loggers that hold the run's folder
+# Keys that were added later, with the value that trains as before: a sweep of an earlier version is resumed.
+ADDED_LATER: dict[str, dict[str, Any]] = {"loss": {"other_margin": 0.0}}
 NOT_PARAMETERS = ("_target_", "name")
 LONGEST = 140  # file systems take 255 bytes per name; the job's own files and W&B need the rest
 PLAIN = re.compile(r"[A-Za-z0-9_.]+=[A-Za-z0-9_.-]*")  # its first "-" in a name is the equals sign
@@ -71,6 +73,9 @@ def _hashed(cfg: DictConfig) -> dict[str, Any]:
     kept["data"] = {key: value for key, value in kept.get("data", {}).items() if key != "cache_dir"}
     if kept["data"].get("root") == os.environ.get("CAMRI_DATA", "data"):
         kept["data"] = kept["data"] | {"root": "$CAMRI_DATA"}
+    for group, added in ADDED_LATER.items():
+        node = kept.get(group) or {}
+        kept[group] = {key: value for key, value in node.items() if key not in added or value != added[key]}
     return kept
 
 

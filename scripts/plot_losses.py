@@ -33,6 +33,9 @@ SHOWN = {
     "arcface": ["loss.margin=1.5708"],
     "cosface": ["loss.margin=1.0"],
     "wce": ["loss.weight=60"],
+    "cost_sensitive": ["loss.price=60"],
+    "cost_sensitive_cosine": ["loss.price=60"],
+    "vector_scaling": ["loss.multiplier=0.4", "loss.offset=-2"],
     "crwwce": ["loss.false_negative=60", "loss.false_positive=10"],
     "mse_outlying": ["loss.alpha=2"],
 }

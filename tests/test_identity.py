@@ -154,3 +154,13 @@ def test_a_report_keeps_both_classes_of_a_loss_that_forwards_its_arguments(
     assert finished.code == 0, finished.err
     rows = (Path("logs/sweeps/two/report/table.csv")).read_text().splitlines()
     assert sorted(row.split(",")[2] for row in rows if ",wider," in row) == ["blue", "red"]
+
+
+def test_a_key_that_was_added_later_changes_nothing_at_the_value_that_trains_as_before() -> None:
+    """Otherwise a sweep of an earlier version would train all of its runs again."""
+    cfg = {"seed": 0, "data": {"name": "gtsrb"}, "loss": {"name": "camri", "margin": 0.2}}
+    before, same, other = (
+        config_hash(OmegaConf.create(cfg | {"loss": cfg["loss"] | added}))
+        for added in ({}, {"other_margin": 0.0}, {"other_margin": 0.1})
+    )
+    assert before == same != other

@@ -12,12 +12,15 @@ from camri_exp.losses.camri import CAMRILoss as CAMRILoss
 from camri_exp.losses.ce import CrossEntropyLoss as CrossEntropyLoss
 from camri_exp.losses.class_balanced import ClassBalancedLoss as ClassBalancedLoss
 from camri_exp.losses.cosface import CosFaceLoss as CosFaceLoss
+from camri_exp.losses.cost_sensitive import CostSensitiveCosineLoss as CostSensitiveCosineLoss
+from camri_exp.losses.cost_sensitive import CostSensitiveLoss as CostSensitiveLoss
 from camri_exp.losses.crwwce import RealWorldWeightedCrossEntropyLoss as RealWorldWeightedCrossEntropyLoss
 from camri_exp.losses.focal import FocalLoss as FocalLoss
 from camri_exp.losses.l2_softmax import L2SoftmaxLoss as L2SoftmaxLoss
 from camri_exp.losses.ldam import LDAMLoss as LDAMLoss
 from camri_exp.losses.logit_adjusted import LogitAdjustedLoss as LogitAdjustedLoss
 from camri_exp.losses.mse_outlying import OutlyingLabelMSELoss as OutlyingLabelMSELoss
+from camri_exp.losses.vector_scaling import VectorScalingLoss as VectorScalingLoss
 from camri_exp.losses.wce import WeightedCrossEntropyLoss as WeightedCrossEntropyLoss
 
 for _file in pkgutil.iter_modules(__path__):

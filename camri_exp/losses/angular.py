@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, positive
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, scale_of
 
 ABOVE_PI = ("hard", "easy", "reference")
 
@@ -64,8 +64,8 @@ class AngularMarginLoss(Loss):
 
     Args:
         margins: (K,) radians in [0, pi).
-        scale: s > 0. Too small a scale cannot fit many classes: the minimum of the loss is
-            log(1 + (K-1) exp(-sK/(K-1))).
+        scale: s > 0, or ``auto``; see ``scale_of``. Too small a scale cannot fit many classes: the minimum of the loss
+            is log(1 + (K-1) exp(-sK/(K-1))).
         above_pi: see ``margin_shift``. With the default ``hard`` the loss increases with theta up to pi, as in
             insightface and pytorch-metric-learning (for margins up to 2.33, where the two pieces meet in the right
             order). With features of 100 dimensions or more the three hardly differ.
@@ -77,14 +77,14 @@ class AngularMarginLoss(Loss):
     score_type: ClassVar[str] = "cosine"
     margins: Tensor
 
-    def __init__(self, margins: Tensor, scale: float, above_pi: str = "hard") -> None:
+    def __init__(self, margins: Tensor, scale: float | str, above_pi: str = "hard") -> None:
         super().__init__()
         wrong = margins[(margins < 0) | (margins >= torch.pi)]
         if len(wrong):
             raise ValueError(f"margin={wrong[0]:g}; expected radians in [0, pi), not degrees: 11.25 degrees are 0.196")
         if above_pi not in ABOVE_PI:
             raise ValueError(f"above_pi={above_pi!r}; expected one of {', '.join(ABOVE_PI)}")
-        self.scale, self.above_pi = positive("scale", scale), above_pi
+        self.scale, self.above_pi = scale_of(scale, len(margins)), above_pi
         self.register_constant("margins", margins)
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ class ArcFaceLoss(AngularMarginLoss):
     Args:
         num_classes: K.
         margin: radians in [0, pi).
-        scale: s > 0. Face recognition uses 64 for thousands of classes; 8 to 16 suit ten classes.
+        scale: s > 0, or ``auto``; see ``scale_of``. Face recognition uses 64 for thousands of classes; 8 to 16 suit ten
+            classes.
         above_pi: ``hard``, ``easy`` or ``reference``; see ``margin_shift``.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes"})
 
-    def __init__(self, num_classes: int, margin: float, scale: float, above_pi: str = "hard") -> None:
+    def __init__(self, num_classes: int, margin: float, scale: float | str, above_pi: str = "hard") -> None:
         super().__init__(per_class("margin", margin, num_classes), scale, above_pi)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+PERFECT = 0.999  # the probability of the right class that scale=auto makes possible
 Numbers = float | Sequence[float] | Sequence[Sequence[float]] | Tensor
 
 # The dtype of constants per class: float64, so that float64 scores lose no precision. Apple's GPUs do not have it.
@@ -128,17 +129,20 @@ def per_class_or_important(
     num_classes: int,
     important_class: int | Sequence[int] | None,
     least: float | None = None,
+    elsewhere: float = 1.0,
 ) -> Tensor:
-    """A vector (K,): K values as given, or one number for the important classes and 1 for the others.
+    """A vector (K,): K values as given, or one number for the important classes and ``elsewhere`` for the others.
 
     Raises:
         ValueError: one number without ``important_class``, or what ``per_class`` and ``on_important`` refuse.
     """
     if numbers(name, value).ndim:
         return per_class(name, value, num_classes, least)
+    if important_class is None and value == elsewhere:
+        return per_class(name, value, num_classes, least)
     if important_class is None:
         raise ValueError(f"{name}={value} is for the important classes, but important_class is missing")
-    return on_important(name, value, important_class, num_classes, elsewhere=1.0, least=least)
+    return on_important(name, value, important_class, num_classes, elsewhere, least)
 
 
 def finite(name: str, values: Tensor, least: float | None = None) -> Tensor:
@@ -175,6 +179,23 @@ def positive(name: str, value: float) -> float:
     if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
         raise ValueError(f"{name}={value!r}; expected a number above 0")
     return float(value)
+
+
+def scale_of(scale: float | str, num_classes: int) -> float:
+    """The scale of a cosine softmax: ``scale`` itself, or for ``auto`` the least one that suffices for K classes.
+
+    ``s = (K-1)/K log((K-1) p / (1-p))`` is the scale at which a perfect head, whose K weights are as far apart as
+    possible, gives the right class the probability p = 0.999: 8.2 for 10 classes, 10.4 for 43.
+
+    Raises:
+        ValueError: it is neither ``auto`` nor a finite number above 0.
+    """
+    if not isinstance(scale, str):
+        return positive("scale", scale)
+    if scale != "auto":
+        raise ValueError(f"scale={scale!r}; expected a number above 0, or auto")
+    odds = PERFECT / (1 - PERFECT)
+    return (num_classes - 1) / num_classes * math.log((num_classes - 1) * odds)
 
 
 def counts(class_counts: Sequence[int] | None) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, per_class, positive
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, per_class, scale_of
 
 
 class CosFaceLoss(Loss):
@@ -16,19 +16,19 @@ class CosFaceLoss(Loss):
     Args:
         num_classes: K.
         margin: in [0, 2], the range of a difference of cosines; one number, or one per class. The paper uses 0.35.
-        scale: s > 0. The paper uses 64 for thousands of faces.
+        scale: s > 0, or ``auto``; see ``scale_of``. The paper uses 64 for thousands of faces.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes"})
     score_type: ClassVar[str] = "cosine"
     margins: Tensor
 
-    def __init__(self, num_classes: int, margin: float | Sequence[float], scale: float) -> None:
+    def __init__(self, num_classes: int, margin: float | Sequence[float], scale: float | str) -> None:
         super().__init__()
         margins = per_class("margin", margin, num_classes, least=0)
         if (margins > 2).any():
             raise ValueError(f"margin={margins.max():g}; expected at most 2, the largest difference of two cosines")
-        self.scale = positive("scale", scale)
+        self.scale = scale_of(scale, num_classes)
         self.register_constant("margins", margins)
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:

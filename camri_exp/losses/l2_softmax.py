@@ -11,10 +11,10 @@ class L2SoftmaxLoss(AngularMarginLoss):
 
     Args:
         num_classes: K.
-        scale: s > 0.
+        scale: s > 0, or ``auto``; see ``scale_of``.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes"})
 
-    def __init__(self, num_classes: int, scale: float) -> None:
+    def __init__(self, num_classes: int, scale: float | str) -> None:
         super().__init__(per_class("margin", 0.0, num_classes), scale)

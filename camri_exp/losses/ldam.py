@@ -14,12 +14,12 @@ class LDAMLoss(CosFaceLoss):
     Args:
         class_counts: training images per class, n.
         max_margin: margin of the rarest class, in (0, 2], a difference of cosines.
-        scale: s > 0.
+        scale: s > 0, or ``auto``; see ``scale_of``.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"class_counts"})
 
-    def __init__(self, class_counts: Sequence[int], max_margin: float = 0.5, scale: float = 30.0) -> None:
+    def __init__(self, class_counts: Sequence[int], max_margin: float = 0.5, scale: float | str = 30.0) -> None:
         seen = counts(class_counts)
         margins = positive("max_margin", max_margin) * (seen.min() / seen) ** 0.25
         super().__init__(len(seen), margins.tolist(), scale)

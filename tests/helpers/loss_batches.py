@@ -21,7 +21,8 @@ CHANGED: dict[str, dict[str, Any]] = {
     "OutlyingLabelMSELoss": {"alpha": 3.0},
     "LDAMLoss": {"scale": 16.0},
     "ArcFaceLoss": {"margin": 0.4},
-    "CAMRILoss": {"margin": 0.4},
+    "CAMRILoss": {"margin": 0.4, "other_margin": 0.1},
+    "VectorScalingLoss": {"weight": 2.0},
 }
 
 

@@ -1,4 +1,4 @@
-"""CAMRI, CRWWCE and MSE with outlying labels against the formulas of their papers in NumPy, and special cases.
+"""Losses without a public implementation against the formulas of their papers in NumPy, and special cases.
 
 The expected gradients are computed from the NumPy value by complex steps, which are exact up to rounding.
 """
@@ -16,6 +16,8 @@ from camri_exp.losses import (
     CAMRILoss,
     ClassBalancedLoss,
     CosFaceLoss,
+    CostSensitiveCosineLoss,
+    CostSensitiveLoss,
     CrossEntropyLoss,
     FocalLoss,
     L2SoftmaxLoss,
@@ -24,8 +26,10 @@ from camri_exp.losses import (
     Loss,
     OutlyingLabelMSELoss,
     RealWorldWeightedCrossEntropyLoss,
+    VectorScalingLoss,
     WeightedCrossEntropyLoss,
 )
+from camri_exp.losses.angular import angular_margin_loss
 from tests.helpers.loss_batches import assert_same, batch, head_for, value_and_gradients
 
 Formula = Callable[[np.ndarray, np.ndarray], complex]  # of features (N, D) and weight (K, D)
@@ -67,9 +71,12 @@ def angles(features: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("above_pi", ["hard", "easy", "reference"])
-@pytest.mark.parametrize(("important", "margin"), [([3], 0.196), ([3], [2.0]), ([4, 1], [0.3, 1.1]), ([0, 2], 0.5)])
-def test_camri(important: list[int], margin: float | list[float], above_pi: str) -> None:
-    m = np.zeros(K)
+@pytest.mark.parametrize(
+    ("important", "margin", "other_margin"),
+    [([3], 0.196, 0.0), ([3], [2.0], 0.0), ([4, 1], [0.3, 1.1], 0.2), ([0, 2], 0.5, 0.8)],
+)
+def test_camri(important: list[int], margin: float | list[float], other_margin: float, above_pi: str) -> None:
+    m = np.full(K, other_margin)
     m[important] = margin
 
     def formula(features: np.ndarray, weight: np.ndarray) -> complex:
@@ -84,12 +91,70 @@ def test_camri(important: list[int], margin: float | list[float], above_pi: str)
             total -= np.log(np.exp(16 * score) / (np.exp(16 * score) + others))
         return total / len(features)
 
-    check(CAMRILoss(K, important, margin, scale=16.0, above_pi=above_pi), formula)
+    check(CAMRILoss(K, important, margin, scale=16.0, above_pi=above_pi, other_margin=other_margin), formula)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     powers = np.exp(scores)
     return powers / powers.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+def test_cost_sensitive(cosine: bool) -> None:
+    price = np.array([1.0, 3.0, 1.0, 0.5, 1.0])
+    loss = CostSensitiveCosineLoss(K, [1, 3], [3.0, 0.5]) if cosine else CostSensitiveLoss(K, [1, 3], [3.0, 0.5])
+
+    def formula(features: np.ndarray, weight: np.ndarray) -> complex:
+        scores = 16 * np.cos(angles(features, weight)) if cosine else features @ weight.T
+        weighted = np.exp(scores) / price
+        own = weighted[np.arange(len(features)), target_of()]
+        return -np.log(own / weighted.sum(1)).mean()
+
+    check(loss, formula)
+
+
+@pytest.mark.parametrize("settings", [(0.8, -0.7, 2.0), ([0.5, 1, 2, 0.8, 1], [0, 1, -2, 0, 0.3], 1.0), "counts"])
+def test_vector_scaling(settings: tuple | str) -> None:
+    n = np.array([100, 50, 3, 20, 7])
+    if settings == "counts":
+        loss = VectorScalingLoss(K, "counts", "counts", gamma=0.2, tau=1.2, class_counts=n.tolist())
+        d, i, w = 1 / ((1 / n) ** 0.2 / min((1 / n) ** 0.2)), 1.2 * np.log(n / n.sum()), np.ones(K)  # the authors' code
+    else:
+        loss = VectorScalingLoss(K, *settings, important_class=[1, 3])
+        rest = [np.array(rest, dtype=float) for rest in ([1.0] * K, [0.0] * K, [1.0] * K)]
+        for values, setting in zip(rest, settings, strict=True):
+            values[:] = setting if np.ndim(setting) else np.where(np.isin(np.arange(K), [1, 3]), setting, values)
+        d, i, w = rest
+
+    def formula(features: np.ndarray, weight: np.ndarray) -> complex:
+        p = softmax(d * (features @ weight.T) + i)
+        return -(w[target_of()] * np.log(p[np.arange(len(p)), target_of()])).mean()
+
+    check(loss, formula)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        CostSensitiveLoss(K, [1, 3], [3.0, 0.5]),
+        CostSensitiveCosineLoss(K, [1, 3], [3.0, 0.5], scale=8.0),
+        VectorScalingLoss(K, [0.5, 1, 2, 0.8, 1], [0, 1, -2, 0, 0.3], [1, 2, 0.5, 1, 4]),
+    ],
+    ids=lambda loss: type(loss).__name__,
+)
+def test_the_probabilities_of_optimal_scores_are_those_of_the_labels(loss: Loss) -> None:
+    """With scores that minimise the expected loss for P(k | x) = p, found by Newton steps, ``probabilities`` is p."""
+    p = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05], dtype=torch.float64)
+
+    def expected(scores: torch.Tensor) -> torch.Tensor:
+        return sum(p[k] * loss(scores[None], torch.tensor([k])) for k in range(K))
+
+    scores = torch.zeros(K, dtype=torch.float64)
+    for _ in range(50):
+        curvature = torch.autograd.functional.hessian(expected, scores)
+        scores = scores - torch.linalg.pinv(curvature, rtol=1e-9) @ torch.func.grad(expected)(scores)
+    torch.testing.assert_close(loss.probabilities(scores[None])[0], p, rtol=0, atol=1e-8)
+    assert loss.probabilities(scores[None].half()).dtype == torch.float32
 
 
 @pytest.mark.parametrize("as_matrix", [False, True])
@@ -163,6 +228,25 @@ SKEWED = [100, 50, 3, 20, 7]
         pytest.param(ArcFaceLoss(K, 0.0, 16.0), L2SoftmaxLoss(K, 16.0), id="arcface, m = 0"),
         pytest.param(CosFaceLoss(K, 0.0, 16.0), L2SoftmaxLoss(K, 16.0), id="cosface, m = 0"),
         pytest.param(CAMRILoss(K, range(K), 0.3, 16.0), ArcFaceLoss(K, 0.3, 16.0), id="camri, all important"),
+        pytest.param(CAMRILoss(K, 1, 0.3, 16.0, other_margin=0.3), ArcFaceLoss(K, 0.3, 16.0), id="camri, m = m_0"),
+        pytest.param(CostSensitiveLoss(K, 1, 1.0), CrossEntropyLoss(), id="cost-sensitive, w = 1"),
+        pytest.param(
+            CostSensitiveLoss(K, [1, 2], [4.0, 2.0]),
+            LogitAdjustedLoss([400, 100, 200, 400, 400]),
+            id="cost-sensitive, prior 1 / w",
+        ),
+        pytest.param(CostSensitiveCosineLoss(K, 1, 1.0, 16.0), L2SoftmaxLoss(K, 16.0), id="cost-sensitive cosine"),
+        pytest.param(VectorScalingLoss(K, [1.0] * K, [0.0] * K), CrossEntropyLoss(), id="vector scaling, 1 and 0"),
+        pytest.param(
+            VectorScalingLoss(K, 1.0, 0.0, 4.0, important_class=1),
+            WeightedCrossEntropyLoss(K, 4.0, important_class=1),
+            id="vector scaling, w alone",
+        ),
+        pytest.param(
+            VectorScalingLoss(K, [1.0] * K, "counts", tau=1.1, class_counts=SKEWED),
+            LogitAdjustedLoss(SKEWED, tau=1.1),
+            id="vector scaling, i = tau log pi",
+        ),
         pytest.param(LDAMLoss(EQUAL, 0.35, 16.0), CosFaceLoss(K, 0.35, 16.0), id="ldam, equal counts"),
         pytest.param(FocalLoss(0.0), CrossEntropyLoss(), id="focal, gamma = 0"),
         pytest.param(FocalLoss(2.0, [1.0] * K), FocalLoss(2.0), id="focal, alpha = 1"),
@@ -209,3 +293,26 @@ def test_a_scale_too_small_cannot_fit_many_classes() -> None:
     least = math.log(1 + (k - 1) * math.exp(-scale * k / (k - 1)))
     assert L2SoftmaxLoss(k, scale)(simplex @ simplex.T, torch.arange(k)).item() == pytest.approx(least, rel=1e-12)
     assert least == pytest.approx(0.530, abs=5e-4)
+
+
+@pytest.mark.parametrize(("k", "scale"), [(2, 3.5), (10, 8.2), (43, 10.4), (50, 10.6), (1000, 13.8)])
+def test_the_automatic_scale_lets_a_perfect_head_reach_probability_999(k: int, scale: float) -> None:
+    simplex = F.normalize(torch.eye(k, dtype=torch.float64) - 1 / k)
+    loss = L2SoftmaxLoss(k, "auto")
+    assert loss.scale == pytest.approx(scale, abs=0.05)
+    assert loss.probabilities(simplex @ simplex.T).diagonal().min().item() == pytest.approx(0.999, rel=1e-12)
+    for other in (
+        CosFaceLoss(k, 0.3, "auto"),
+        CAMRILoss(k, 1, 0.3, "auto"),
+        CostSensitiveCosineLoss(k, 1, 2.0, "auto"),
+    ):
+        assert other.scale == loss.scale
+
+
+def test_without_another_margin_camri_is_the_loss_of_the_paper_bit_for_bit() -> None:
+    features, target = batch(K, 40, D)
+    scores = head_for(L2SoftmaxLoss(K, 16.0), K, D)(features)
+    margins = torch.tensor([0.0, 0.4, 0.0, 0.0, 0.0], dtype=torch.float64)
+    expected = value_and_gradients(angular_margin_loss(scores, target, margins, 16.0), scores)
+    ours = value_and_gradients(CAMRILoss(K, 1, 0.4, 16.0)(scores, target), scores)
+    assert all(map(torch.equal, ours, expected))

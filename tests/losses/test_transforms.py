@@ -45,13 +45,16 @@ def test_vmap_over_a_stack_of_margins(above_pi: str) -> None:
         assert_same([value, gradient], expected)
 
 
-@pytest.mark.parametrize("name", COSINE)
-def test_vmap_over_the_buffer_of_margins(name: str) -> None:
-    """One module with a stack of its buffers, as for an ensemble of settings."""
+@pytest.mark.parametrize("name", [name for name in SETTINGS if dict(build(name).named_buffers())])
+def test_vmap_over_the_buffers(name: str) -> None:
+    """One module with a stack of its constants, as for an ensemble of settings."""
     loss = build(name)
     scores = torch.rand(30, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     target = torch.arange(30) % 5
-    stack = torch.stack([factor * loss.margins for factor in (0.0, 0.5, 1.0)])
-    values = vmap(lambda m: torch.func.functional_call(loss, {"margins": m}, (scores, target)))(stack)
-    assert values.shape == (3,)
-    torch.testing.assert_close(values[2], loss(scores, target))
+    factors = (0.25, 0.5, 1.0)
+    stacks = {key: torch.stack([factor * value for factor in factors]) for key, value in loss.named_buffers()}
+    values = vmap(lambda constants: torch.func.functional_call(loss, constants, (scores, target)))(stacks)
+    for index, value in enumerate(values):
+        alone = {key: stack[index] for key, stack in stacks.items()}
+        torch.testing.assert_close(value, torch.func.functional_call(loss, alone, (scores, target)))
+    torch.testing.assert_close(values[-1], loss(scores, target))
