@@ -70,6 +70,7 @@ class RunResult(Record):
     data_fingerprint: str | None = None
     loss_parameters: dict[str, Any]
     val: SplitMetrics
+    calibration: SplitMetrics | None = None
     test: SplitMetrics
     angles: AngleStatistics | None = None
     epochs: int
@@ -96,7 +97,7 @@ class RunResult(Record):
         count = len(self.class_names)
         if not self.important_class or not all(0 <= k < count for k in self.important_class):
             raise UserError(f"{where} is damaged: important_class: expected ids of the {count} classes.")
-        for split in ("val", "test"):
+        for split in ("val", "test") if self.calibration is None else ("val", "calibration", "test"):
             if not set(self.class_names) <= set(self.metrics(split).recall):
                 raise UserError(f"{where} is damaged: {split}.recall: expected a value for each class.")
         if self.angles is not None and len(self.angles.variance) != count:
@@ -104,8 +105,11 @@ class RunResult(Record):
         return self
 
     def metrics(self, split: str) -> SplitMetrics:
-        """The metrics of ``val`` or ``test``."""
-        return {"val": self.val, "test": self.test}[split]
+        """The metrics of ``val``, ``test`` or, where the run has it, ``calibration``."""
+        found = {"val": self.val, "calibration": self.calibration, "test": self.test}[split]
+        if found is None:
+            raise UserError(f"the run has no {split} split. Train one with data.calibration_fraction=0.1")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.download import Archive, fetch_and_unpack
-from camri_exp.data.splits import by_hash
+from camri_exp.data.splits import HashRule, indices_by_split
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
 
@@ -58,11 +58,9 @@ class AwA2DataModule(ImageDataModule):
         paths = [os.path.join(self.folder, "JPEGImages", name) for name in names]
         source = image_files(paths, [label for _, label in files], names, self.image_size)
         images = cached(source, self.cache_dir, self.folder, self.on_error)
-        splits = [by_hash(Path(name).name) for name in names]
-        return {
-            split: images.split([i for i, assigned in enumerate(splits) if assigned == split])
-            for split in ("train", "val", "test")
-        }
+        rule = HashRule(calibration=self.calibration_fraction)
+        splits = [rule(Path(name).name) for name in names]
+        return {split: images.split(index) for split, index in indices_by_split(splits).items()}
 
     def _classes(self) -> list[str]:
         try:

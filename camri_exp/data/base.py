@@ -17,6 +17,7 @@ from camri_exp.data import imbalance as profiles
 from camri_exp.data.augment import Augmentation
 from camri_exp.data.copies import without_copies
 from camri_exp.data.loader import InMemoryLoader
+from camri_exp.data.splits import SPLITS
 from camri_exp.data.storage import SplitView, joined
 from camri_exp.errors import UserError
 from camri_exp.text import printable
@@ -33,6 +34,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         root: the folder of the data set.
         batch_size: images per batch and process, in training and evaluation.
         image_size: height and width of the images.
+        calibration_fraction: the fraction of images, or of groups, that neither train nor choose anything: promises on
+            the recall are calibrated on them. The other evaluation images stay the same.
         seed: determines the order of the training images.
         augment: whether training images are changed at random, as ``augmentation`` describes.
         augmentation: the fields of ``Augmentation``.
@@ -56,6 +59,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         root: str | None = None,
         batch_size: int = 64,
         image_size: int = 32,
+        calibration_fraction: float = 0.0,
         seed: int = 0,
         augment: bool = True,
         augmentation: Mapping[str, Any] | None = None,
@@ -68,16 +72,19 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             raise ValueError(f"device={device}; expected auto or cpu")
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}; expected at least 1")
+        if not 0 <= calibration_fraction < 1:
+            raise ValueError(f"calibration_fraction={calibration_fraction}; expected at least 0 and less than 1")
         if imbalance is not None:
             profiles.check(imbalance)
         self.root, self.batch_size, self.image_size, self.seed = root, batch_size, image_size, seed
         self.augmentation = Augmentation(**augmentation or {}) if augment else Augmentation()
         self.imbalance, self.device, self.cache_dir = imbalance, device, cache_dir
+        self.calibration_fraction = calibration_fraction
         self.splits: dict[str, SplitView] = {}
 
     @abstractmethod
     def load(self) -> dict[str, SplitView]:
-        """Return the splits ``train``, ``val`` and ``test``, and set ``class_names``."""
+        """Return the splits ``train``, ``val``, ``test`` and, if wanted, ``calibration``, and set ``class_names``."""
 
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
@@ -104,13 +111,13 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         if missing:
             names = ", ".join(repr(self.class_names[i]) for i in sorted(missing)[:5])
             raise UserError(f"no training image of {names} in {self.root}. Every class needs at least one.")
-        for name in ("val", "test"):
-            if not len(splits[name].target):
+        for name in ("val", "test", *(["calibration"] if self.calibration_fraction else [])):
+            if name not in splits or not len(splits[name].target):
                 raise UserError(f"no image of the {name} split in {self.root}. Add at least one.")
 
     def join_splits(self) -> None:
-        """Add the split ``all``: the images of the three others."""
-        self.splits["all"] = joined([self.splits[name] for name in ("train", "val", "test")])
+        """Add the split ``all``: the images of all others."""
+        self.splits["all"] = joined([self.splits[name] for name in SPLITS if name in self.splits])
 
     def length(self, split: str) -> int:
         return len(self.splits[split].target)
@@ -157,6 +164,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
     def test_dataloader(self) -> InMemoryLoader:
         return self._evaluation("test")
+
+    def predict_dataloader(self) -> InMemoryLoader:
+        """The calibration images: they are predicted when all is chosen."""
+        return self._evaluation("calibration")
 
     def _evaluation(self, split: str) -> InMemoryLoader:
         """A loader of the images rank, rank + world size, …, each once.

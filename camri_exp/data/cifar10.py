@@ -53,12 +53,10 @@ class CIFAR10DataModule(ImageDataModule):
         source = Source([self.folder / name for name in FILES], "cifar10", (TRAINING + TEST, 3, 32, 32), self._read)
         images = cached(source, self.cache_dir, self.folder.parent)
         self.class_names = list(CLASSES)
-        kept, held = hold_out(images.target[:TRAINING], images.names[:TRAINING], fraction=0.1)
-        return {
-            "train": images.split(kept),
-            "val": images.split(held),
-            "test": images.split(np.arange(TRAINING, TRAINING + TEST)),
-        }
+        fractions = {"val": 0.1, "calibration": self.calibration_fraction}
+        held_out = hold_out(images.target[:TRAINING], images.names[:TRAINING], fractions)
+        splits = held_out | {"test": np.arange(TRAINING, TRAINING + TEST)}
+        return {split: images.split(index) for split, index in splits.items()}
 
     def _read(self) -> tuple[npt.NDArray[np.int64], list[str], Iterable[npt.NDArray[np.uint8]]]:
         training, test = (self._torchvision(train, download=False) for train in (True, False))

@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from camri_exp.data.splits import SPLITS
 from camri_exp.data.storage import SplitView
 
 Groups = list[list[tuple[str, int]]]
+NOUNS = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
 NAMED = 8  # names in a message
 
 
@@ -55,21 +57,22 @@ def with_two_labels(splits: Mapping[str, SplitView], candidates: Groups) -> list
 def without_copies(splits: dict[str, SplitView], drop: bool, kept_because: str) -> tuple[dict[str, SplitView], str]:
     """The splits and a line on the copies in them, empty where there are none.
 
-    A validation image is leaked if it is a training image too, a test image if it is a training or validation image.
+    A validation image is leaked if it is a training image too, a test image if it is an image of any other split.
 
     Args:
-        splits: train, val and test.
+        splits: train, val and test, and optionally calibration.
         drop: whether leaked images are dropped.
         kept_because: the words for images that are kept.
     """
     candidates = candidates_of(splits)
     kept, parts = dict(splits), []
-    for name, earlier in (("val", ["train"]), ("test", ["train", "val"])):
-        view, positions = splits[name], leaked(splits, candidates, name, earlier)
+    present = [name for name in SPLITS if name in splits]
+    for number, name in enumerate(present[1:], start=1):
+        view, positions = splits[name], leaked(splits, candidates, name, present[:number])
         if not positions:
             continue
-        noun = "validation" if name == "val" else "test"
-        source = "training" if leaked(splits, candidates, name, ["train"]) == positions else "training or validation"
+        noun, from_training = NOUNS[name], leaked(splits, candidates, name, ["train"]) == positions
+        source = "training" if from_training else " or ".join(NOUNS[earlier] for earlier in present[:number])
         parts.append(f"{len(positions)} {noun} images are {source} images too ({_named(view.names, positions)})")
         if drop:
             kept[name] = view.subset(np.setdiff1d(np.arange(len(view.target)), positions))

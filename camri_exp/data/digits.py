@@ -13,7 +13,8 @@ from camri_exp.data.storage import ImageTable, SplitView
 class DigitsDataModule(ImageDataModule):
     """Grey 8 x 8 digits (Alpaydin & Kaynak 1998, UCI), 70 % training, 10 % validation, 20 % test, stratified.
 
-    The split is fixed, so that runs of different seeds are tested on the same images.
+    Calibration images, where wanted, are taken from training. The split is fixed, so that runs of different seeds are
+    tested on the same images.
 
     Args:
         image_size: 8.
@@ -32,4 +33,8 @@ class DigitsDataModule(ImageDataModule):
         images = ImageTable.in_memory(grey[:, None], digits.target, [f"digit {i}" for i in range(len(grey))])
         rest, test = train_test_split(np.arange(len(grey)), test_size=0.2, stratify=digits.target, random_state=0)
         train, val = train_test_split(rest, test_size=0.125, stratify=digits.target[rest], random_state=0)
-        return {"train": images.split(train), "val": images.split(val), "test": images.split(test)}
+        splits = {"train": train, "val": val, "test": test}
+        if share := self.calibration_fraction * len(grey) / len(train):
+            kept, held = train_test_split(train, test_size=share, stratify=digits.target[train], random_state=0)
+            splits |= {"train": kept, "calibration": held}
+        return {split: images.split(index) for split, index in splits.items()}

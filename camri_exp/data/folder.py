@@ -10,11 +10,12 @@ from typing import Any
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.class_ids import preview
-from camri_exp.data.csv_list import SPLITS, LabelledFile, read_csv
+from camri_exp.data.csv_list import LabelledFile, read_csv
 from camri_exp.data.decode import pixel_limit
+from camri_exp.data.groups import groups_of
 from camri_exp.data.image_walk import LeftOut, is_foreign, walk_images
 from camri_exp.data.labels import cleaned, in_order
-from camri_exp.data.splits import by_hash
+from camri_exp.data.splits import SPLITS, HashRule, indices_by_split
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
 from camri_exp.text import printable
@@ -26,18 +27,22 @@ class FolderDataModule(ImageDataModule):
     ``root`` is one of
 
     - a folder with one folder per class, whose names are the class names;
-    - a folder with such folders in ``train/``, ``val/`` and ``test/``;
-    - a CSV file with the columns ``path`` (relative to the CSV's folder), ``label``, and optionally ``split``.
+    - a folder with such folders in ``train/``, ``val/`` and ``test/``, and optionally ``calibration/``;
+    - a CSV file with the columns ``path`` (relative to the CSV's folder), ``label``, and optionally ``split`` and
+      ``group``.
 
     Where no split is given, the path of the image decides: let f be the first 8 bytes of its SHA-256, as a big-endian
-    number, divided by 2^64. The image is test if f < 0.2, validation if 0.2 <= f < 0.3, else training. If ``val`` or
-    ``test`` has no images, the same rule selects them from training. An image keeps its split when others are added or
-    removed.
+    number, divided by 2^64. The image is test if f < 0.2, validation if 0.2 <= f < 0.3, calibration if
+    0.3 <= f < 0.3 + ``calibration_fraction``, else training. If ``val``, ``test`` or a wanted ``calibration`` has no
+    images, the same rule selects them from training. An image keeps its split when others are added or removed. Images
+    of one group are in one split: the group is hashed in place of the path.
 
     Args:
         root: see above.
         image_size: all images are resized to a square of this size.
         channels: 3, or 1 for grey.
+        groups: a regular expression whose first capture in the path of an image is its group; null takes the column
+            ``group`` of a CSV, or leaves every image independent.
         on_error: ``stop`` at corrupt image files, or ``skip`` them; a message counts and names them.
         max_pixels: images of more pixels are refused, because a small file can hold very many; null is Pillow's limit
             of about 179 million.
@@ -55,6 +60,7 @@ class FolderDataModule(ImageDataModule):
         root: str,
         image_size: int = 64,
         channels: int = 3,
+        groups: str | None = None,
         on_error: str = "stop",
         max_pixels: int | None = None,
         drop_leaked: bool = False,
@@ -66,7 +72,7 @@ class FolderDataModule(ImageDataModule):
         if channels not in (1, 3):
             raise ValueError(f"channels={channels}; expected 3 (colour) or 1 (grey)")
         self.channels, self.on_error, self.max_pixels = channels, on_error, max_pixels
-        self.drop_leaked = drop_leaked
+        self.drop_leaked, self.group_pattern = drop_leaked, groups
 
     def load(self) -> dict[str, SplitView]:
         root = Path(str(self.root))
@@ -77,7 +83,8 @@ class FolderDataModule(ImageDataModule):
         else:
             raise UserError(f"data.root={root}: there is no such folder or CSV file.")
         labels = cleaned((file.label for file in files), str(root))
-        files = with_splits([replace(file, label=labels[file.label]) for file in files])
+        files = with_groups([replace(file, label=labels[file.label]) for file in files], self.group_pattern)
+        files = with_splits(files, HashRule(calibration=self.calibration_fraction))
         self.class_names = class_names(files, root, self.expected_classes)
         ids = {name: i for i, name in enumerate(self.class_names)}
         names = [file.path for file in files]
@@ -89,11 +96,13 @@ class FolderDataModule(ImageDataModule):
         self.files_below = folder
         with pixel_limit(self.max_pixels):
             images = cached(source, self.cache_dir, folder, self.on_error)
-        return {split: images.split([i for i, file in enumerate(files) if file.split == split]) for split in SPLITS}
+        groups = [file.group or file.path for file in files] if any(file.group for file in files) else None
+        splits = indices_by_split([str(file.split) for file in files])
+        return {split: images.split(index, groups) for split, index in splits.items()}
 
 
 def list_folder(root: Path) -> list[LabelledFile]:
-    """The image files of a folder of classes, or of such folders in train, val and test.
+    """The image files of a folder of classes, or of such folders in train, val, calibration and test.
 
     Raises:
         UserError: no class folders, one without images or that cannot be read, or a link to another class.
@@ -102,7 +111,9 @@ def list_folder(root: Path) -> list[LabelledFile]:
     if "train" in splits or set(splits) == set(_subfolders(root)) != set():
         if ignored := [name for name in _subfolders(root) if name not in SPLITS]:
             names = ", ".join(ignored)
-            print(f"{root}: ignored {names} next to train/; only val/ and test/ are read.", file=sys.stderr)
+            print(
+                f"{root}: ignored {names} next to train/; only val/, calibration/ and test/ are read.", file=sys.stderr
+            )
         tops: dict[str, str | None] = {f"{split}/": split for split in splits}
     else:
         tops = {"": None}
@@ -161,13 +172,39 @@ def _images_of_class(root: Path, folder: str, classes: Mapping[str, Path], left_
     return paths
 
 
-def with_splits(files: list[LabelledFile]) -> list[LabelledFile]:
-    """Files without a split get one by hash; a missing val or test is taken from train, also by hash."""
-    splits = [file.split or by_hash(file.path) for file in files]
-    if missing := {"val", "test"}.difference(splits):
+def with_groups(files: list[LabelledFile], pattern: str | None) -> list[LabelledFile]:
+    """Files with the groups that ``pattern`` finds in their paths, or those of a CSV where it is None.
+
+    Raises:
+        UserError: both are given, or ``groups_of`` refuses the pattern.
+    """
+    if pattern is None:
+        return files
+    if any(file.group for file in files):
+        raise UserError("data.groups and a column group in the CSV: give one of them.")
+    groups = groups_of([file.path for file in files], pattern)
+    return [replace(file, group=group) for file, group in zip(files, groups, strict=True)]
+
+
+def with_splits(files: list[LabelledFile], rule: HashRule) -> list[LabelledFile]:
+    """Files without a split get that of their group, or one by ``rule``. A missing split is taken from train by it.
+
+    Raises:
+        UserError: a group with images in two of the given splits.
+    """
+    given: dict[str, str] = {}
+    for file in files:
+        if file.group and file.split and given.setdefault(file.group, file.split) != file.split:
+            raise UserError(
+                f"the group {printable(file.group)!r} is in {given[file.group]} and in {file.split} ({file.path}); "
+                "the images of a group belong to one split."
+            )
+    own = [rule(file.group or file.path) for file in files]
+    splits = [file.split or given.get(file.group or "") or by_rule for file, by_rule in zip(files, own, strict=True)]
+    if missing := {"val", "test", *(["calibration"] if rule.calibration else [])}.difference(splits):
         splits = [
-            rule if split == "train" and (rule := by_hash(file.path)) in missing else split
-            for file, split in zip(files, splits, strict=True)
+            by_rule if split == "train" and by_rule in missing else split
+            for split, by_rule in zip(splits, own, strict=True)
         ]
     return [replace(file, split=split) for file, split in zip(files, splits, strict=True)]
 
@@ -186,7 +223,7 @@ def class_names(files: list[LabelledFile], root: Path, expected: Sequence[str] |
                 "these classes: data.root=DIR"
             )
         return list(expected)
-    for split in ("val", "test"):
+    for split in SPLITS[1:]:
         if extra := sorted(names[split] - names["train"]):
             raise UserError(
                 f"{root}: {split} has the class {extra[0]!r}, which has no training images. Add some, or remove it."

@@ -9,11 +9,13 @@ from typing import Any
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.download import Archive, fetch_and_unpack
+from camri_exp.data.groups import groups_of
 from camri_exp.data.splits import hold_out
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError, nearest
 
 URL = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/"
+TRACK = r"(\d+/\d+)_\d+\.ppm$"  # the physical sign: 00014/00023 of …/00014/00023_00005.ppm
 TEST_IMAGES, TEST_CLASSES = "GTSRB/Final_Test/Images", "GT-final_test.csv"
 TEST = {
     TEST_IMAGES: Archive(URL + "GTSRB_Final_Test_Images.zip", "c7e4e6327067d32654124b0fe9e82185"),
@@ -105,13 +107,11 @@ class GTSRBDataModule(ImageDataModule):
         images = cached(source, self.cache_dir, self.folder)
 
         count = len(training_files)
-        tracks = [track(name) for name, _ in training_files]
-        kept, held = hold_out(images.target[:count], tracks, self.val_fraction, self.split_seed)
-        return {
-            "train": images.split(kept, tracks),
-            "val": images.split(held, tracks),
-            "test": images.split(range(count, len(files))),
-        }
+        tracks = groups_of(names[:count], TRACK)
+        fractions = {"val": self.val_fraction, "calibration": self.calibration_fraction}
+        held_out = hold_out(images.target[:count], tracks, fractions, self.split_seed)
+        splits = {split: images.split(index, tracks) for split, index in held_out.items()}
+        return splits | {"test": images.split(range(count, len(files)))}
 
     def _training_files(self) -> list[tuple[str, int]]:
         top = TRAINING[self.variant][0]
@@ -145,9 +145,3 @@ class GTSRBDataModule(ImageDataModule):
                 f"{training} and {test}. Results will not be comparable with published ones.",
                 file=sys.stderr,
             )
-
-
-def track(name: str) -> str:
-    """The track (the physical sign) of a training file: ``00014/00023`` for ``…/00014/00023_00005.ppm``."""
-    folder, file = name.rsplit("/", 2)[-2:]
-    return f"{folder}/{file.split('_')[0]}"

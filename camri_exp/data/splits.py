@@ -3,10 +3,17 @@
 import hashlib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
+
+from camri_exp.errors import UserError
+
+# Calibration images choose nothing: promises on the recall are calibrated on them. Not every data set has them.
+SPLITS = ("train", "val", "calibration", "test")
 
 
 def stable_fraction(name: str) -> float:
@@ -19,29 +26,62 @@ def stable_fraction(name: str) -> float:
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
 
 
-def by_hash(name: str, test: float = 0.2, val: float = 0.1) -> str:
-    """The split of the image ``name``: test below 0.2, val below 0.3, else train. Other images do not affect it."""
-    fraction = stable_fraction(name)
-    return "test" if fraction < test else "val" if fraction < test + val else "train"
+@dataclass(frozen=True)
+class HashRule:
+    """Assigns a split by the ``stable_fraction`` f of a name: test if f < 0.2, val if f < 0.3, else train.
+
+    The name is that of an image, or of a group of images that stay together. Other names do not affect the split.
+
+    Args:
+        test: the fraction of test images.
+        val: the fraction of validation images.
+        calibration: the fraction of calibration images, which follow those of validation.
+    """
+
+    test: float = 0.2
+    val: float = 0.1
+    calibration: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (held_out := self.test + self.val + self.calibration) >= 1:
+            raise UserError(f"the held-out fractions add up to {held_out:g}, which leaves no training images.")
+
+    def __call__(self, name: str) -> str:
+        fraction, end = stable_fraction(name), 0.0
+        for split in ("test", "val", "calibration"):
+            end += getattr(self, split)
+            if fraction < end:
+                return split
+        return "train"
+
+
+def indices_by_split(assigned: Sequence[str]) -> dict[str, list[int]]:
+    """The indices of the images of each split; ``calibration`` is left out where it has none."""
+    indices = {split: [i for i, own in enumerate(assigned) if own == split] for split in SPLITS}
+    return {split: found for split, found in indices.items() if found or split != "calibration"}
 
 
 def hold_out(
-    target: npt.NDArray[np.int64], units: Sequence[str], fraction: float, seed: int = 0
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Hold out ``fraction`` of the units of each class, at least one; returns the indices of kept and held-out images.
+    target: npt.NDArray[np.int64], units: Sequence[str], fractions: Mapping[str, float], seed: int = 0
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Hold out fractions of the units of each class, at least one each; returns the indices of the images by split.
 
     Args:
         target: classes (N,).
         units: N names; images of one unit, such as a physical sign, stay together. A unit may be a single image.
-        fraction: the fraction of the units of each class.
+        fractions: the fraction of the units of each class, by split. Splits of fraction 0 are left out, and the units
+            of none are those of ``train``. A later split does not affect an earlier one.
         seed: selects the units.
     """
     by_class: defaultdict[int, set[str]] = defaultdict(set)
     for label, unit in zip(target.tolist(), units, strict=True):
         by_class[label].add(unit)
-    held: set[tuple[int, str]] = set()
+    wanted = {split: fraction for split, fraction in fractions.items() if fraction}
+    assigned: dict[tuple[int, str], str] = {}
     for label, names in by_class.items():
-        ranked = sorted(names, key=lambda name: stable_fraction(f"{seed}/{name}"))
-        held.update((label, name) for name in ranked[: max(1, round(fraction * len(ranked)))])
-    mask = np.array([pair in held for pair in zip(target.tolist(), units, strict=True)])
-    return np.flatnonzero(~mask), np.flatnonzero(mask)
+        ranked = iter(sorted(names, key=lambda name: stable_fraction(f"{seed}/{name}")))
+        for split, fraction in wanted.items():
+            number = max(1, round(fraction * len(names)))
+            assigned.update({(label, name): split for name in islice(ranked, number)})
+    splits = np.array([assigned.get(pair, "train") for pair in zip(target.tolist(), units, strict=True)])
+    return {split: np.flatnonzero(splits == split) for split in ("train", *wanted)}

@@ -23,6 +23,7 @@ from camri_exp.results import PREDICTIONS, RESULT, RunResult, SplitPredictions, 
 from camri_exp.stored_config import CONFIG, load_run_config
 
 Array = npt.NDArray[Any]
+NO_CALIBRATION = "A run has one where it was trained with data.calibration_fraction=0.1 or another fraction."
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def stored_splits(run: Path, result: RunResult, *splits: str) -> dict[str, Split
     arrays = read_predictions(path)
     check_predictions(arrays, len(result.class_names), path)
     if missing := [split for split in splits if not {f"{split}_scores", f"{split}_target"} <= set(arrays)]:
-        raise UserError(f"run={run} stored no predictions of split={missing[0]}. Give its checkpoint instead.")
+        advice = NO_CALIBRATION if missing[0] == "calibration" else "Give its checkpoint instead."
+        raise UserError(f"run={run} stored no predictions of split={missing[0]}. {advice}")
     return {split: SplitPredictions.from_arrays(arrays, split) for split in splits}
 
 
@@ -203,6 +205,8 @@ def data_of_checkpoint(cfg: DictConfig, metadata: ModelMetadata, path: Path, roo
 
 
 def _predict(predictor: Predictor, data: ImageDataModule, split: str) -> SplitPredictions:
+    if split not in data.splits:
+        raise UserError(f"{data.root} has no calibration split. {NO_CALIBRATION}")
     if not data.length(split) and split != "val":
         raise UserError(f"{data.root} has no image of split={split}. Evaluate every image: split=all")
     scores = [

@@ -64,6 +64,7 @@ class Threshold:
     chosen_on: str
     val: Point
     train: Point | None = None
+    calibration: Point | None = None
     test: Point | None = None
     all: Point | None = None
 

@@ -122,6 +122,9 @@ class Classifier(PlainHookName, pl.LightningModule):
     def test_step(self, batch: EvaluationBatch, batch_idx: int) -> Tensor:
         return self._evaluate(batch)
 
+    def predict_step(self, batch: EvaluationBatch, batch_idx: int) -> Tensor:
+        return self(batch[0])
+
     def _evaluate(self, batch: EvaluationBatch) -> Tensor:
         images, target, _ = batch
         if not len(target):  # under DDP, a process may have one batch less than the others

@@ -65,6 +65,7 @@ class Data(Plugin):
     important_class: Classes = None
     batch_size: BatchSize = 64
     image_size: Annotated[int, Range(1, 4096)] = 32
+    calibration_fraction: Annotated[float, Range(least=0, below=1)] = 0.0
     augmentation: Augmentation | None = None
     imbalance: Imbalance | None = None
 
@@ -155,7 +156,7 @@ class DataRoot:
 class Evaluate:
     checkpoint: Path | None
     run: Path | None
-    split: Literal["train", "val", "test", "all"]
+    split: Literal["train", "val", "calibration", "test", "all"]
     compare: Path | None
     output: Path | None
     figures: bool

@@ -108,10 +108,10 @@ def epoch_metrics(trainer: pl.Trainer) -> dict[str, float]:
 
 
 class CollectPredictions(Callback):
-    """Collects the predictions of whole splits when the chosen checkpoint is validated and tested.
+    """Collects the predictions of whole splits when the chosen checkpoint is validated, tested, and run on them.
 
-    ``splits`` maps ``val`` and ``test`` to their predictions in the order of the split, whatever the order of the
-    batches and the number of processes.
+    ``splits`` maps ``val``, ``calibration`` and ``test`` to their predictions in the order of the split, whatever
+    the order of the batches and the number of processes.
     """
 
     def __init__(self) -> None:
@@ -125,6 +125,9 @@ class CollectPredictions(Callback):
     def on_test_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
         self._add(*args, **kwargs)
 
+    def on_predict_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        self._add(*args, **kwargs)
+
     def _add(self, pl_module: pl.LightningModule, outputs: Tensor, batch: EvaluationBatch, *_: object) -> None:
         target, index = batch[1:]
         self._batches.append((outputs.float().cpu(), target.cpu(), index.cpu()))
@@ -135,6 +138,9 @@ class CollectPredictions(Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._finish("test", trainer, pl_module)
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._finish("calibration", trainer, pl_module)
 
     def _finish(self, split: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         gathered = [torch.cat(parts) for parts in zip(*self._batches, strict=True)]

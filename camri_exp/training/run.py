@@ -154,12 +154,14 @@ def _stoppable(trainer: pl.Trainer, run_dir: Path) -> Iterator[None]:
 
 
 def _evaluate(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: ImageDataModule, run_dir: Path) -> str:
-    """Validate and test the chosen checkpoint; returns its path within the run's folder."""
+    """Validate, calibrate and test the chosen checkpoint; returns its path within the run's folder."""
     path = run_dir / "checkpoints" / f"{cfg.test_checkpoint}.ckpt"
     if not path.is_file():
         raise UserError(f"test_checkpoint={cfg.test_checkpoint}: the run ended before it wrote {path.name}.")
     for evaluate in (trainer.validate, trainer.test):
         evaluate(model, datamodule=data, ckpt_path=str(path), verbose=False, weights_only=True)
+    if "calibration" in data.splits:
+        trainer.predict(model, datamodule=data, ckpt_path=str(path), return_predictions=False, weights_only=True)
     return str(path.relative_to(run_dir))
 
 
@@ -189,6 +191,7 @@ def _result(
         class_free=own.class_free,
         loss_parameters=identity.loss_parameters(cfg),
         val=_metrics(model, predictions["val"]),
+        calibration=_metrics(model, predictions["calibration"]) if "calibration" in predictions else None,
         test=_metrics(model, predictions["test"]),
         angles=_angles(model, predictions["test"]),
         epochs=epochs,

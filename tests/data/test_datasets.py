@@ -18,7 +18,7 @@ from camri_exp.data.digits import DigitsDataModule
 from camri_exp.data.factory import build_datamodule
 from camri_exp.data.folder import FolderDataModule, with_splits
 from camri_exp.data.gtsrb import TEST_CLASSES, GTSRBDataModule
-from camri_exp.data.splits import by_hash
+from camri_exp.data.splits import HashRule
 from camri_exp.errors import UserError
 from tests.helpers import image_files
 
@@ -142,7 +142,7 @@ def test_gtsrb_with_another_list_of_test_classes(tmp_path: Path) -> None:
 def test_awa2_splits_by_the_published_rule(tmp_path: Path) -> None:
     data = made("awa2", tmp_path)
     for split in SPLITS:
-        assert {by_hash(Path(name).name) for name in data.names(split)} == {split}
+        assert {HashRule()(Path(name).name) for name in data.names(split)} == {split}
     assert data.class_names == ["antelope", "grizzly+bear"]
 
 
@@ -171,15 +171,17 @@ def test_a_folder_with_train_and_test_takes_validation_from_train(tmp_path: Path
 def test_ignored_folders_next_to_train_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = image_files.split_folders(tmp_path, splits={"train": 40, "valid": 3, "test": 3})
     ready(FolderDataModule(str(root), image_size=8))
-    assert f"{root}: ignored valid next to train/; only val/ and test/ are read." in capsys.readouterr().err
+    assert (
+        f"{root}: ignored valid next to train/; only val/, calibration/ and test/ are read." in capsys.readouterr().err
+    )
 
 
 def test_rows_without_a_split_get_one_by_hash_and_others_keep_theirs() -> None:
     rows = [LabelledFile(f"{i}.png", "cat", "train" if i < 100 else "val" if i < 110 else None) for i in range(1000)]
-    files = with_splits(rows)
+    files = with_splits(rows, HashRule())
     assert all(file.split == "train" for file in files[:100])
     assert all(file.split == "val" for file in files[100:110])
-    assert all(file.split == by_hash(file.path) for file in files[110:])
+    assert all(file.split == HashRule()(file.path) for file in files[110:])
 
 
 def test_an_image_keeps_its_split_when_others_are_added_or_removed(tmp_path: Path) -> None:
@@ -211,7 +213,10 @@ def test_a_csv(tmp_path: Path) -> None:
         ("path,label,weight\na.png,cat,1\n", "has the columns path, label, weight; expected path,label"),
         ("file,label\na.png,cat\n", "has the columns file, label; expected path,label"),
         ("", r"has the columns \(none\)"),
-        ("path,label,split\na.png,cat,tset\n", "line 2: split is 'tset'; expected train, val, test or an empty value"),
+        (
+            "path,label,split\na.png,cat,tset\n",
+            "line 2: split is 'tset'; expected train, val, calibration, test or an empty",
+        ),
         ("path,label\na.png,\n", "line 2: an image needs a path and a label"),
         ("path,label\na.png,cat\na.png,dog\n", "lists a.png 2 times"),
         ("path,label\na.png,cat\n./a.png,dog\n", "lists a.png 2 times"),

@@ -13,7 +13,7 @@ from camri_exp.data.class_ids import resolve_class_ids
 from camri_exp.data.csv_list import read_csv
 from camri_exp.data.folder import FolderDataModule
 from camri_exp.data.labels import cleaned, in_order
-from camri_exp.data.splits import by_hash, stable_fraction
+from camri_exp.data.splits import HashRule, stable_fraction
 from camri_exp.errors import UserError
 from tests.helpers.image_files import class_folders, image_file
 
@@ -59,7 +59,7 @@ def test_no_name_in_ascii_changes_its_split() -> None:
     names = [f"class {i % 7}/IMG_{i:05}.jpg" for i in range(5000)] + ["".join(map(chr, range(32, 127)))]
     for name in names:
         assert stable_fraction(name) == int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-    splits = "".join(by_hash(name)[1] for name in names)
+    splits = "".join(HashRule()(name)[1] for name in names)
     assert hashlib.sha256(splits.encode()).hexdigest()[:16] == "a74e564831480326"
 
 

@@ -66,6 +66,19 @@ def test_gtsrb(real_data: Path, variant: str, training: int, capsys: pytest.Capt
     assert "8 test images are training images too" in capsys.readouterr().err or variant == "torchvision"
 
 
+def test_calibration_signs_of_gtsrb_are_taken_from_training(real_data: Path) -> None:
+    before, data = (
+        ready(GTSRBDataModule(str(real_data))),
+        ready(GTSRBDataModule(str(real_data), calibration_fraction=0.2)),
+    )
+    for split in ("val", "test"):
+        assert data.names(split) == before.names(split)
+    held = {name for split in ("train", "calibration") for name in data.names(split)}
+    assert held == set(before.names("train"))
+    assert not set(data.groups("train")) & set(data.groups("calibration"))
+    assert len(np.unique(data.splits["calibration"].target)) == 43
+
+
 def test_gtsrb_without_the_leaked_images(real_data: Path) -> None:
     data = ready(GTSRBDataModule(str(real_data), drop_leaked=True))
     assert data.length("test") == 12_622

@@ -11,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camri_exp.data import imbalance
-from camri_exp.data.splits import by_hash, hold_out, stable_fraction
+from camri_exp.data.splits import HashRule, hold_out, stable_fraction
 from camri_exp.errors import UserError
+
+rule = HashRule()
 
 
 def test_the_published_rule() -> None:
     """Written out again, with eight values that must never change."""
     name = "antelope_10001.jpg"
     assert stable_fraction(name) == int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) / 2**64
-    where = [by_hash(f"antelope_100{i:02}.jpg") for i in range(1, 9)]
+    where = [rule(f"antelope_100{i:02}.jpg") for i in range(1, 9)]
     assert where == ["train", "val", "train", "train", "train", "test", "test", "train"]
 
 
@@ -27,11 +29,11 @@ def test_the_rule_in_the_docs_is_the_one_in_the_code() -> None:
     page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
     published: dict[str, Any] = {}
     exec(page.partition("```python\n")[2].partition("```")[0], published)
-    assert all(published["split"](name) == by_hash(name) for name in map(str, range(1000)))
+    assert all(published["split"](name) == rule(name) for name in map(str, range(1000)))
 
 
 def test_a_fifth_is_test_and_a_tenth_validation() -> None:
-    often = Counter(by_hash(f"image {i}") for i in range(20_000))
+    often = Counter(rule(f"image {i}") for i in range(20_000))
     assert often["test"] / 20_000 == pytest.approx(0.2, abs=0.01)
     assert often["val"] / 20_000 == pytest.approx(0.1, abs=0.01)
 
@@ -40,14 +42,35 @@ def test_a_fifth_is_test_and_a_tenth_validation() -> None:
 def test_units_are_held_out_whole_in_any_order(pairs: list[tuple[int, int]]) -> None:
     target = np.array([label for label, _ in pairs])
     units = [f"{label}/{unit}" for label, unit in pairs]
-    kept, held = hold_out(target, units, fraction=0.25)
+    kept, held = hold_out(target, units, {"val": 0.25}).values()
     assert sorted([*kept, *held]) == list(range(len(pairs)))
     assert not {units[i] for i in kept} & {units[i] for i in held}
     assert {target[i] for i in held} == set(target.tolist())
 
     order = np.argsort([hash((unit, i)) for i, unit in enumerate(units)])
-    _, again = hold_out(target[order], [units[i] for i in order], fraction=0.25)
+    again = hold_out(target[order], [units[i] for i in order], {"val": 0.25})["val"]
     assert {units[order[i]] for i in again} == {units[i] for i in held}
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.floats(0.05, 0.4))
+def test_a_calibration_split_takes_units_from_training_alone(units: list[int], fraction: float) -> None:
+    target, names = np.array([unit % 3 for unit in units]), [f"unit {unit}" for unit in units]
+    before = hold_out(target, names, {"val": 0.2, "calibration": 0})
+    after = hold_out(target, names, {"val": 0.2, "calibration": fraction})
+    assert list(before) == ["train", "val"]
+    np.testing.assert_array_equal(before["val"], after["val"])
+    assert sorted([*after["train"], *after["calibration"]]) == before["train"].tolist()
+    assert not {names[i] for i in after["calibration"]} & {names[i] for i in after["train"]}
+
+
+def test_calibration_follows_validation_in_the_rule() -> None:
+    names = [f"image {i}" for i in range(20_000)]
+    before, after = map(rule, names), map(HashRule(calibration=0.15), names)
+    pairs = Counter(zip(before, after, strict=True))
+    assert set(pairs) == {("train", "train"), ("train", "calibration"), ("val", "val"), ("test", "test")}
+    assert pairs["train", "calibration"] / 20_000 == pytest.approx(0.15, abs=0.01)
+    with pytest.raises(UserError, match=r"add up to 1\.1, which leaves no training images"):
+        HashRule(calibration=0.8)
 
 
 def test_imbalance_of_one_class() -> None:

@@ -18,7 +18,10 @@ COLOURS = {
 
 
 class TinyDataModule(ImageDataModule):
-    """Noisy squares in six colours; 97 training, 37 validation and 41 test images, so that batches are uneven."""
+    """Noisy squares in six colours; 97 training, 37 validation and 41 test images, so that batches are uneven.
+
+    Calibration images, where wanted, are more of them.
+    """
 
     def __init__(self, val_fraction: float = 0.1, split_seed: int = 0, **rest: Any) -> None:
         super().__init__(**rest)  # the two are settings of experiments on GTSRB; these splits are fixed
@@ -26,7 +29,10 @@ class TinyDataModule(ImageDataModule):
     def load(self) -> dict[str, SplitView]:
         self.class_names = list(COLOURS)
         generator = torch.Generator().manual_seed(0)
-        return {name: self._split(name, size, generator) for name, size in (("train", 97), ("val", 37), ("test", 41))}
+        sizes = {"train": 97, "val": 37, "test": 41}
+        if self.calibration_fraction:
+            sizes["calibration"] = round(self.calibration_fraction * sum(sizes.values()))
+        return {name: self._split(name, size, generator) for name, size in sizes.items()}
 
     def _split(self, name: str, size: int, generator: torch.Generator) -> SplitView:
         target = torch.arange(size) % len(COLOURS)

@@ -151,7 +151,11 @@ def test_a_sample_ends_the_real_command_in_one_line(command: Command) -> None:
         (name, overrides, key, kind)
         for name, overrides, key in CASES
         for kind, value in WRONG.items()
-        if kind != "mapping" and outcome(name, overrides, key, value) and "." in key
+        if kind != "mapping"
+        and outcome(name, overrides, key, value)
+        and "." in key
+        # Hydra itself refuses a list in place of a group.
+        and not (kind == "list" and isinstance(OmegaConf.select(composed(name, *overrides), key), DictConfig))
     ]
     for name, overrides, key, kind in random.Random(0).sample(refused, 60):
         module = "data.show" if name == "show" else name
