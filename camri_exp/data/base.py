@@ -4,6 +4,7 @@ import hashlib
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from torch.utils.data import DistributedSampler
 
 from camri_exp.data import imbalance as profiles
 from camri_exp.data.augment import Augmentation
+from camri_exp.data.cache import cache_folder
 from camri_exp.data.copies import without_copies
 from camri_exp.data.loader import InMemoryLoader
 from camri_exp.data.splits import SPLITS
@@ -43,6 +45,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         device: where the images are stored: ``cpu``, or ``auto`` for the GPU that trains, if they take less than half
             of its free memory.
         cache_dir: the folder of decoded images; null is ``.camri_cache`` in the folder of the data set.
+        views: with frozen features, the number of augmented views of each training image of which features are
+            stored; 1 is the image itself, without augmentation.
 
     Raises:
         ValueError: an invalid argument.
@@ -66,6 +70,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         imbalance: Mapping[str, Any] | None = None,
         device: str = "auto",
         cache_dir: str | None = None,
+        views: int = 1,
     ) -> None:
         super().__init__()
         if device not in ("auto", "cpu"):
@@ -78,8 +83,9 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             profiles.check(imbalance)
         self.root, self.batch_size, self.image_size, self.seed = root, batch_size, image_size, seed
         self.augmentation = Augmentation(**augmentation or {}) if augment else Augmentation()
-        self.imbalance, self.device, self.cache_dir = imbalance, device, cache_dir
+        self.imbalance, self.device, self.cache_dir, self.views = imbalance, device, cache_dir, views
         self.calibration_fraction = calibration_fraction
+        self.features: dict[str, Tensor] | None = None
         self.splits: dict[str, SplitView] = {}
 
     @abstractmethod
@@ -137,13 +143,38 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         """The image files of ``images(split, index)``; None where the images are not files."""
         return None if self.files_below is None else [self.files_below / name for name in self.names(split)[index]]
 
+    @property
+    def cache_folder(self) -> Path:
+        """The folder of what is computed from the images once, such as their features."""
+        root = None if self.root is None else Path(self.root)
+        return cache_folder(self.cache_dir, root.parent if root is not None and root.is_file() else root)
+
+    def use_features(self, features: Mapping[str, Tensor]) -> None:
+        """Make batches of these features (n, D) instead of images; of the training split (views * n, D), view by view.
+
+        In epoch e, image i of the training split has the features of its view (i + e) mod ``views``.
+        """
+        self.features = dict(features)
+
+    def inputs(self, split: str) -> SplitView:
+        """The view of which the batches of a split are gathered: of images, or of features."""
+        view = self.splits[split]
+        if self.features is None:
+            return view
+        index = torch.arange(len(view.target), device=view.target.device)
+        return replace(view, images=self.features[split], index=index)
+
     def _move_to_gpu(self) -> None:
         """Move all images to the GPU that trains, which saves a copy per batch and the waiting for the CPU."""
-        images = self.splits["train"].images
+        images = self.inputs("train").images
         if self.device == "cpu" or self.trainer is None or images.is_cuda:
             return
         device = self.trainer.strategy.root_device
         if device.type != "cuda" or images.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+            return
+        if self.features is not None:
+            self.features = {name: features.to(device) for name, features in self.features.items()}
+            self.splits = {name: replace(view, target=view.target.to(device)) for name, view in self.splits.items()}
             return
         on_gpu = images.to(device)
         self.splits = {name: split.to(on_gpu) for name, split in self.splits.items()}
@@ -157,7 +188,9 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         )
         # A last batch of one image is skipped, because batch norm cannot be trained on it.
         skipped = len(sampler) % self.batch_size == 1
-        return InMemoryLoader(train, self.batch_size, sampler, -(-len(sampler) // self.batch_size) - skipped)
+        count = -(-len(sampler) // self.batch_size) - skipped
+        views = 1 if self.features is None else self.views
+        return InMemoryLoader(self.inputs("train"), self.batch_size, sampler, count, views=views)
 
     def val_dataloader(self) -> InMemoryLoader:
         return self._evaluation("val")
@@ -177,7 +210,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         length = self.length(split)
         count = -(-length // (self._world_size * self.batch_size))
         order = range(self._rank, length, self._world_size)
-        return InMemoryLoader(self.splits[split], self.batch_size, order, count, with_index=True)
+        return InMemoryLoader(self.inputs(split), self.batch_size, order, count, with_index=True)
 
     @property
     def _rank(self) -> int:
@@ -195,7 +228,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> tuple[Tensor, ...]:
         """Augment training images; the model normalises."""
-        if self.trainer is None or not self.trainer.training:
+        if self.trainer is None or not self.trainer.training or self.features is not None:
             return batch
         images, *rest = batch
         return self.augmentation(images), *rest

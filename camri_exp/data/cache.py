@@ -88,7 +88,7 @@ def cached(source: Source, cache_dir: str | None, data_dir: Path, on_error: str 
     """
     if on_error not in ("stop", "skip"):
         raise UserError(f"data.on_error={on_error}; expected stop or skip.")
-    parent = _cache_folder(cache_dir, data_dir)
+    parent = cache_folder(cache_dir, data_dir)
     # In the folder of the data set, a cache stays valid when the folder is moved. In a common folder, the path of the
     # data set is part of the fingerprint, because some archives unpack files of equal names, sizes and times.
     location = "" if parent.parent == data_dir else os.path.realpath(data_dir)
@@ -96,9 +96,8 @@ def cached(source: Source, cache_dir: str | None, data_dir: Path, on_error: str 
     folder = parent / fingerprint
     if (images := _open(folder, source, changed)) is None:
         with locked(parent / f"{folder.name}.lock", "Give another folder: data.cache_dir=DIR"):
-            if (
-                images := _open(folder, source, changed)
-            ) is None:  # else another process built it while this one waited
+            images = _open(folder, source, changed)  # another process may have built it while this one waited
+            if images is None:
                 _build(folder, source)
                 images = _open(folder, source, changed)
                 if images is None:
@@ -130,8 +129,10 @@ def _fingerprint(source: Source, location: str) -> tuple[str, npt.NDArray[np.int
     return digest.hexdigest()[:20], changed
 
 
-def _cache_folder(cache_dir: str | None, data_dir: Path) -> Path:
-    for folder in (Path(cache_dir),) if cache_dir else (data_dir / ".camri_cache", Path(user_cache_dir("camri_exp"))):
+def cache_folder(cache_dir: str | None, data_dir: Path | None) -> Path:
+    """The first folder for caches that can be written; see ``cached``."""
+    beside = () if data_dir is None else (data_dir / ".camri_cache",)
+    for folder in (Path(cache_dir),) if cache_dir else (*beside, Path(user_cache_dir("camri_exp"))):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:

@@ -21,16 +21,24 @@ class InMemoryLoader:
         count: number of batches.
         with_index: whether batches are (images, target, index) rather than (images, target). ``index`` holds the
             positions of the images in the split, by which names and groups are joined.
+        views: V; the ``images`` of ``split`` are V views of its images, one after the other. In epoch e, the image at
+            position i has its view (i + e) mod V, with e the ``epoch`` of the sampler.
     """
 
     # Lightning reads this attribute of loaders with a sampler, and sets the epoch of the sampler.
     batch_sampler = None
 
     def __init__(
-        self, split: SplitView, batch_size: int, sampler: Iterable[int], count: int, with_index: bool = False
+        self,
+        split: SplitView,
+        batch_size: int,
+        sampler: Iterable[int],
+        count: int,
+        with_index: bool = False,
+        views: int = 1,
     ) -> None:
         self.split, self.batch_size, self.sampler, self.count = split, batch_size, sampler, count
-        self.with_index = with_index
+        self.with_index, self.views = with_index, views
 
     def __len__(self) -> int:
         return self.count
@@ -39,5 +47,12 @@ class InMemoryLoader:
         order = torch.tensor(list(self.sampler), dtype=torch.long, device=self.split.target.device)
         for number in range(self.count):
             index = order[number * self.batch_size : (number + 1) * self.batch_size]
-            images = self.split.images.index_select(0, self.split.index[index])
+            images = self.split.images.index_select(0, self._rows(index))
             yield images, self.split.target[index], *([index] if self.with_index else [])
+
+    def _rows(self, index: Tensor) -> Tensor:
+        """The rows of ``images`` of the positions ``index``."""
+        if self.views == 1:
+            return self.split.index[index]
+        epoch = getattr(self.sampler, "epoch", 0)
+        return (index + epoch) % self.views * len(self.split.target) + self.split.index[index]

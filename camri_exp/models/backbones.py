@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from camri_exp.errors import UserError, first_line, nearest
+from camri_exp.models.backbone_file import with_backbone
 from camri_exp.models.cnns import CNNS
+from camri_exp.models.metadata import FrozenBackbone, ModelMetadata
 
 
 def create(
@@ -52,9 +54,14 @@ def create(
     if weights is not None:
         load_weights(backbone, weights, small_stem)
     features = _dry_forward(backbone, name, channels, image_size)
-    if embedding is not None:
-        return nn.Sequential(backbone, nn.Linear(features, embedding)), embedding
-    return backbone, features
+    return with_embedding(backbone, features, embedding)
+
+
+def with_embedding(backbone: nn.Module, features: int, embedding: int | None) -> tuple[nn.Module, int]:
+    """``backbone`` followed by a linear layer of ``embedding`` outputs, or as it is, and the number of its outputs."""
+    if embedding is None:
+        return backbone, features
+    return nn.Sequential(backbone, nn.Linear(features, embedding)), embedding
 
 
 def _no_pretrained_weights(name: str) -> UserError:
@@ -138,13 +145,7 @@ def load_weights(backbone: nn.Module, path: str, small_stem: bool = False) -> No
     """
     import timm
 
-    if not Path(path).is_file():
-        raise UserError(f"model.weights={path}: there is no such file.")
-    try:
-        state = timm.models.load_state_dict(path, use_ema=False, weights_only=True)
-    except Exception as error:  # torch and safetensors raise errors of many types
-        raise UserError(f"model.weights={path} is not a file of weights: {first_line(error)}") from error
-    state = {key.removeprefix("backbone."): value for key, value in state.items()}
+    state, _ = split_embedding(read_weights(path))
     expected = backbone.state_dict()
     first = getattr(backbone, "pretrained_cfg", {}).get("first_conv")
     key = f"{first}.weight"
@@ -162,6 +163,44 @@ def load_weights(backbone: nn.Module, path: str, small_stem: bool = False) -> No
             f"shape (first: {wrong[0]}). Use weights of the same architecture."
         )
     backbone.load_state_dict({key: state[key] for key in expected})
+
+
+def read_weights(path: str) -> dict[str, Tensor]:
+    """The weights in a file, with those of a model of this project named as its backbone names them.
+
+    Raises:
+        UserError: no such file, or not a file of weights.
+    """
+    import timm
+
+    if not Path(path).is_file():
+        raise UserError(f"model.weights={path}: there is no such file.")
+    try:
+        state = timm.models.load_state_dict(path, use_ema=False, weights_only=True)
+    except Exception as error:  # torch and safetensors raise errors of many types
+        raise UserError(f"model.weights={path} is not a file of weights: {first_line(error)}") from error
+    if (frozen := _frozen_backbone(path)) is not None:
+        state = with_backbone(state, frozen, Path(path))
+    return {key.removeprefix("backbone."): value for key, value in state.items()}
+
+
+def _frozen_backbone(path: str) -> FrozenBackbone | None:
+    """The backbone of a checkpoint of this project that holds a head alone."""
+    if Path(path).suffix != ".ckpt":
+        return None
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or "camri_exp" not in content:
+        return None
+    return ModelMetadata.from_dict(content["camri_exp"], f"model.weights={path}").frozen
+
+
+def split_embedding(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The weights of a backbone, and those of the linear layer that ``with_embedding`` put after it, else nothing."""
+    first = {key.removeprefix("0."): value for key, value in state.items() if key.startswith("0.")}
+    layer = {key.removeprefix("1."): value for key, value in state.items() if key.startswith("1.")}
+    if not first or set(layer) != {"weight", "bias"} or layer["weight"].ndim != 2:
+        return state, {}
+    return first, layer
 
 
 def _mismatches(state: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:

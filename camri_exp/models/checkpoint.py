@@ -5,7 +5,7 @@ import pickle
 import struct
 import warnings
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from camri_exp.errors import UserError
+from camri_exp.models.backbone_file import with_backbone
 from camri_exp.models.classifier import Classifier
 from camri_exp.models.factory import build_classifier
 from camri_exp.models.metadata import ModelMetadata
@@ -50,6 +51,8 @@ def load(path: str | Path, trusted: Collection[str] = ()) -> tuple[DictConfig, C
         raise UserError(f"{path} has no config.yaml in its run's folder. Keep the files of a run together.")
     cfg = load_run_config(folder, trusted=trusted)
     cfg.model.update(pretrained=False, weights=None, compile=False)
+    if (frozen := checkpoint.metadata.frozen) is not None:
+        checkpoint = replace(checkpoint, state_dict=with_backbone(checkpoint.state_dict, frozen, checkpoint.path))
     model = build_classifier(cfg, checkpoint.metadata)
     load_state(model, checkpoint)
     return cfg, model.eval()

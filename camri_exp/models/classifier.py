@@ -76,6 +76,11 @@ class Classifier(PlainHookName, pl.LightningModule):
     def has_cosine_scores(self) -> bool:
         return self.angles is not None
 
+    @property
+    def size(self) -> int:
+        """The number of parameters of the whole model."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
     def forward(self, images: Tensor) -> Tensor:
         pixels = (images - self.mean) / self.std
         return self.head(self.backbone(pixels.contiguous(memory_format=self.memory_format)))
@@ -171,3 +176,19 @@ class Classifier(PlainHookName, pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["camri_exp"] = self.metadata.to_dict()
+
+
+class FeatureClassifier(Classifier):
+    """The part of a classifier that is trained on the features of a frozen backbone.
+
+    ``forward(features (N, D)) -> scores (N, K)``. The checkpoint of it and the file of the backbone, which its metadata
+    name, are a whole ``Classifier``.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.head(self.backbone(features))
+
+    @property
+    def size(self) -> int:
+        assert self.metadata.frozen is not None
+        return super().size + self.metadata.frozen.parameters

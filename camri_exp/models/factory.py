@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from omegaconf import DictConfig
@@ -12,8 +12,11 @@ from camri_exp.errors import UserError
 from camri_exp.instantiate import instantiate, target_of
 from camri_exp.losses.base import Loss
 from camri_exp.models import backbones
-from camri_exp.models.classifier import Classifier
+from camri_exp.models.classifier import Classifier, FeatureClassifier
 from camri_exp.models.metadata import LossFact, ModelMetadata, facts_for_losses
+
+NOT_OF_BACKBONES = ("freeze_epochs", "channels_last", "compile", "frozen", "bundle")  # keys of the group model
+Model = TypeVar("Model", bound=Classifier)
 
 
 def build_classifier(
@@ -28,25 +31,67 @@ def build_classifier(
         UserError: an unknown or invalid option of the backbone, head or loss, or a head whose scores are not those that
             the loss works on.
     """
-    model: dict[str, Any] = {str(key): value for key, value in cfg.model.items()}
-    freeze_epochs, channels_last, compiled = (model.pop(key) for key in ("freeze_epochs", "channels_last", "compile"))
-    if unknown := set(model) - set(inspect.signature(backbones.create).parameters):
+    frozen, options = metadata.frozen, backbone_options(cfg)
+    if frozen is not None:  # a linear layer of its own is part of what is frozen
+        options["embedding"] = frozen.embedding
+    backbone, features = backbones.create(channels=metadata.channels, image_size=metadata.image_size, **options)
+    if frozen is not None:
+        backbone, features = backbones.with_embedding(backbone, features, cfg.model.embedding)
+    if cfg.model.compile:
+        backbone.compile()
+    return _assembled(Classifier, cfg, metadata, backbone, features, optimizer, scheduler)
+
+
+def build_feature_classifier(
+    cfg: DictConfig,
+    metadata: ModelMetadata,
+    optimizer: Callable[[Any], torch.optim.Optimizer] | None = None,
+    scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
+) -> FeatureClassifier:
+    """The part of the classifier of ``cfg`` that is trained on the features of ``metadata.frozen``.
+
+    Raises:
+        UserError: see ``build_classifier``.
+    """
+    assert metadata.frozen is not None
+    backbone, features = backbones.with_embedding(nn.Identity(), metadata.frozen.features, cfg.model.embedding)
+    return _assembled(FeatureClassifier, cfg, metadata, backbone, features, optimizer, scheduler)
+
+
+def backbone_options(cfg: DictConfig) -> dict[str, Any]:
+    """The arguments of ``backbones.create`` in ``cfg.model``.
+
+    Raises:
+        UserError: an option that backbones do not have.
+    """
+    options = {str(key): value for key, value in cfg.model.items() if key not in NOT_OF_BACKBONES}
+    if unknown := set(options) - set(inspect.signature(backbones.create).parameters):
         raise UserError(f"model.{min(unknown)}: backbones have no such option. Omit it.")
-    backbone, features = backbones.create(channels=metadata.channels, image_size=metadata.image_size, **model)
+    return options
+
+
+def _assembled(
+    kind: type[Model],
+    cfg: DictConfig,
+    metadata: ModelMetadata,
+    backbone: nn.Module,
+    features: int,
+    optimizer: Callable[[Any], torch.optim.Optimizer] | None,
+    scheduler: Callable[[torch.optim.Optimizer, int], Any] | None,
+) -> Model:
+    """A classifier of this kind around ``backbone``, with the head and the loss of ``cfg``."""
     head = build_head(cfg, features, len(metadata.class_names))
     loss = build_loss(cfg, facts_for_losses(metadata))
     _check_pair(head, loss, cfg)
-    if compiled:
-        backbone.compile()
-    return Classifier(
+    return kind(
         backbone,
         head,
         loss,
         metadata,
         optimizer=optimizer,
         scheduler=scheduler,
-        freeze_epochs=freeze_epochs,
-        channels_last=channels_last,
+        freeze_epochs=cfg.model.freeze_epochs,
+        channels_last=cfg.model.channels_last,
         log_every_n_steps=cfg.trainer.log_every_n_steps,
     )
 

@@ -22,11 +22,31 @@ class DataFacts(Protocol):
     std: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class FrozenBackbone:
+    """The backbone of a model whose checkpoint holds the head alone.
+
+    Attributes:
+        digest: a hash of its architecture and weights.
+        file: where its weights are stored.
+        features: D, the number of its outputs.
+        parameters: the number of its parameters.
+        embedding: the outputs of the linear layer that ends it, where its weights have one.
+    """
+
+    digest: str
+    file: str
+    features: int
+    parameters: int
+    embedding: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelMetadata(Record):
     """The task, the preprocessing and the class names of a model.
 
     ``mean`` and ``std`` have one value per channel, for pixels in [0, 1], and were computed from the training images.
+    ``frozen`` is the backbone that the checkpoint does not contain, where it was not trained.
     """
 
     data: str
@@ -39,6 +59,7 @@ class ModelMetadata(Record):
     image_size: int
     mean: list[float]
     std: list[float]
+    frozen: FrozenBackbone | None = None
 
     @property
     def important_class_names(self) -> list[str]:

@@ -68,6 +68,7 @@ class Data(Plugin):
     calibration_fraction: Annotated[float, Range(least=0, below=1)] = 0.0
     augmentation: Augmentation | None = None
     imbalance: Imbalance | None = None
+    views: Annotated[int, Range(1, 1000)] = 1
 
 
 class Loss(Plugin):
@@ -84,6 +85,8 @@ class Model:
     weights: Path | None = None
     embedding: Annotated[int, Range(1, 65536)] | None = None
     small_stem: bool = False
+    frozen: bool = False
+    bundle: bool = False
 
 
 class Trainer(Plugin):

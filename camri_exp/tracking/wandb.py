@@ -18,6 +18,7 @@ from camri_exp.data.base import ImageDataModule
 from camri_exp.errors import first_line
 from camri_exp.evaluation.record import Evaluation
 from camri_exp.files import display_path, locked, write_json
+from camri_exp.models.backbone_file import BUNDLED
 from camri_exp.results import Predictions, RunResult
 from camri_exp.stored_config import CONFIG
 from camri_exp.tracking import session
@@ -182,6 +183,8 @@ class WandbRun(ResultLogger):
                 # The layout of a run's folder, so that camri_exp.evaluate reads a download. "immutable": no copy.
                 artifact.add_file(str(path), f"checkpoints/{path.name}", policy="immutable", skip_cache=True)
                 artifact.add_file(str(self.run_dir / CONFIG), policy="immutable", skip_cache=True)
+                if (bundled := path.with_name(BUNDLED)).is_file():
+                    artifact.add_file(str(bundled), f"checkpoints/{BUNDLED}", policy="immutable", skip_cache=True)
                 run.log_artifact(artifact, aliases=[alias])
 
     def close(self, exit_code: int) -> None:

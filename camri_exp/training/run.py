@@ -24,9 +24,11 @@ from camri_exp.errors import UserError
 from camri_exp.files import atomic_write, display_path
 from camri_exp.metrics.angles import own_class_angles
 from camri_exp.metrics.confusion import confusion_matrix, summarize
+from camri_exp.models.backbone_file import bundle
 from camri_exp.models.checkpoint import load_state, read_checkpoint
 from camri_exp.models.classifier import Classifier
-from camri_exp.models.factory import build_classifier
+from camri_exp.models.factory import build_classifier, build_feature_classifier
+from camri_exp.models.frozen import use_features
 from camri_exp.models.metadata import metadata_of
 from camri_exp.results import (
     PREDICTIONS,
@@ -77,6 +79,7 @@ def train(cfg: DictConfig) -> RunResult:
     own = identity.identity_of(cfg, model.loss.needs)
     OmegaConf.update(cfg, "identity", asdict(own), force_add=True)
     _write_config(cfg, run_dir)
+    _bundle(cfg, model, run_dir)
 
     predictions, loggers = CollectPredictions(), build_loggers(cfg)
     with opened(loggers, describe(cfg, model.metadata.important_class_names)):
@@ -103,7 +106,10 @@ def prepared(cfg: DictConfig) -> tuple[ImageDataModule, Classifier]:
     data.setup("fit")
     metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
     report_absent_classes(data, metadata)
-    return data, build_classifier(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
+    if cfg.model.frozen:
+        metadata = use_features(cfg, data, metadata)
+    build = build_feature_classifier if cfg.model.frozen else build_classifier
+    return data, build(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
 
 
 def callbacks_of(cfg: DictConfig, predictions: CollectPredictions) -> list[pl.Callback]:
@@ -117,6 +123,12 @@ def _write_config(cfg: DictConfig, run_dir: Path) -> None:
         (run_dir / RESULT).unlink(missing_ok=True)
     with atomic_write(run_dir / CONFIG) as file:
         file.write(OmegaConf.to_yaml(cfg, resolve=True))
+
+
+@rank_zero_only
+def _bundle(cfg: DictConfig, model: Classifier, run_dir: Path) -> None:
+    if cfg.model.bundle and model.metadata.frozen is not None:  # else the checkpoint has the backbone
+        bundle(model.metadata.frozen, run_dir)
 
 
 def _fit(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: ImageDataModule, run_dir: Path) -> float:
@@ -198,7 +210,7 @@ def _result(
         fit_seconds=round(seconds, 3),
         images_per_second=round(model.meter.images_per_second * trainer.world_size, 1),
         checkpoint=checkpoint,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=model.size,
         hardware=hardware(trainer),
     )
 
