@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, scale_of
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, log_probabilities, normalized, scale_of
 
 ABOVE_PI = ("hard", "easy", "reference")
 
@@ -32,6 +32,28 @@ def margin_shift(cosine: Tensor, margin: Tensor, above_pi: str = "hard") -> Tens
     if above_pi == "easy":
         return torch.where(cosine > 0, shift, 0.0)
     return shift
+
+
+def margin_slope(cosine: Tensor, margin: Tensor, above_pi: str = "hard") -> Tensor:
+    """The derivative of ``cos(theta) + margin_shift`` with respect to ``cos(theta)``."""
+    sine = ((1 - cosine) * (1 + cosine)).clamp_min(torch.finfo(cosine.dtype).eps).sqrt()
+    slope = margin.cos() + margin.sin() * cosine / sine
+    if above_pi == "hard":
+        return torch.where(cosine > -margin.cos(), slope, 1.0)
+    if above_pi == "easy":
+        return torch.where(cosine > 0, slope, 1.0)
+    return slope
+
+
+def margin_probabilities(cosine: Tensor, shift: Tensor, slope: Tensor | float, scale: float) -> Tensor:
+    """P(k | x) from cosines (N, K) that minimise ``-sum_t P_t log softmax(s cos theta_k + [k = t] s shift_k)_t``.
+
+    With ``u = softmax(s cos theta)``, ``zeta_t = 1 - u_t + u_t e^{s shift_t}`` and ``slope`` the derivative of
+    ``cos theta + shift``, the gradient is 0 exactly where ``P_t ∝ u_t zeta_t / (u_t + slope_t (1 - u_t))``.
+    """
+    log_u, log_rest = log_probabilities(scale * cosine)
+    u, rest = log_u.exp(), log_rest.exp()
+    return normalized(u * (rest + u * (scale * shift).exp()) / (u + slope * rest))
 
 
 def angular_margin_loss(
@@ -91,8 +113,15 @@ class AngularMarginLoss(Loss):
         return angular_margin_loss(scores, target, self.margins, self.scale, self.above_pi)
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """``softmax(s cos theta)``, (N, K), without the margins, which apply to training only."""
-        return (self.scale * at_least_float32(scores)).softmax(dim=1)
+        """``P_k ∝ u_k (1 - u_k + u_k e^{s shift_k}) / (u_k + slope_k (1 - u_k))``, u = softmax(s cos theta).
+
+        Without margins it is u. The formula is exact where the cosines minimise the expected loss at x, and can take
+        any value; see ``margin_probabilities``.
+        """
+        scores = at_least_float32(scores)
+        margins = self.margins.to(scores.dtype).expand_as(scores)
+        shift = margin_shift(scores, margins, self.above_pi)
+        return margin_probabilities(scores, shift, margin_slope(scores, margins, self.above_pi), self.scale)
 
     def extra_repr(self) -> str:
         return f"scale={self.scale}, above_pi={self.above_pi}"

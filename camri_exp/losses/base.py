@@ -38,13 +38,38 @@ class Loss(nn.Module):
         self.register_buffer(name, None if values is None else values.to(PRECISE))
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """Estimates of P(k | x), (N, K), from scores (N, K). They undo what the loss does to the scores."""
+        """Estimates of P(k | x), (N, K), from scores (N, K).
+
+        They undo what the loss does to the scores: for the scores that minimise the expected loss at x,
+        ``sum_t P(t | x) loss(scores, t)``, they are P(k | x) exactly.
+        """
         return at_least_float32(scores).softmax(dim=1)
 
 
 def at_least_float32(scores: Tensor) -> Tensor:
     """Scores in half precision converted to float32; float32 and float64 unchanged."""
     return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+
+
+def log_probabilities(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """``log p`` and ``log(1 - p)`` of p = softmax(scores), both (N, K), finite and accurate for scores of any size.
+
+    ``log(1 - p_j)`` is computed as ``log1p(-p_j)``, which is accurate for p_j up to 1/2. Only the largest score can
+    have a larger p_j: there it is ``logsumexp_{i != j} z - logsumexp z``.
+    """
+    top = scores.detach().argmax(1, keepdim=True)
+    log_p = scores.log_softmax(1)
+    rest = scores.scatter(1, top, -torch.inf).logsumexp(1, keepdim=True) - scores.logsumexp(1, keepdim=True)
+    # The column of the largest score is replaced before log1p: the infinite gradient at -1 would reach the sum.
+    log_not_p = torch.log1p(-log_p.scatter(1, top, -1.0).exp())
+    return log_p, log_not_p.scatter(1, top, rest)
+
+
+def normalized(weights: Tensor) -> Tensor:
+    """Weights (N, K) without their negative part, divided by their sums; uniform where all are 0."""
+    weights = weights.clamp_min(0)
+    total = weights.sum(1, keepdim=True)
+    return torch.where(total > 0, weights / total.clamp_min(torch.finfo(total.dtype).tiny), 1 / weights.shape[1])
 
 
 def check_classes(scores: Tensor, num_classes: int) -> None:

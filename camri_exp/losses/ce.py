@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, number
+from camri_exp.losses.base import Loss, at_least_float32, normalized, number
 
 
 class CrossEntropyLoss(Loss):
@@ -19,3 +19,8 @@ class CrossEntropyLoss(Loss):
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(at_least_float32(scores), target, label_smoothing=self.label_smoothing)
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """``(softmax(z) - e / K) / (1 - e)`` with label smoothing e, clipped at 0 and normalised."""
+        smoothed = super().probabilities(scores)
+        return normalized(smoothed - self.label_smoothing / scores.shape[1]) if self.label_smoothing else smoothed

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from camri_exp.losses.angular import margin_probabilities
 from camri_exp.losses.base import Loss, at_least_float32, check_classes, per_class, scale_of
 
 
@@ -39,8 +40,9 @@ class CosFaceLoss(Loss):
             return F.cross_entropy(self.scale * scores.scatter_add(1, target[:, None], -margin[:, None]), target)
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """``softmax(s cos theta)``, (N, K), without the margins, which apply to training only."""
-        return (self.scale * at_least_float32(scores)).softmax(dim=1)
+        """``P_k ∝ u_k (1 - u_k + u_k e^{-s m_k})``, u = softmax(s cos theta); see ``margin_probabilities``."""
+        scores = at_least_float32(scores)
+        return margin_probabilities(scores, -self.margins.to(scores.dtype), 1.0, self.scale)
 
     def extra_repr(self) -> str:
         return f"scale={self.scale}"

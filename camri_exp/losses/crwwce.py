@@ -6,7 +6,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, finite, numbers, on_important, per_class
+from camri_exp.losses.base import (
+    Loss,
+    at_least_float32,
+    check_classes,
+    finite,
+    log_probabilities,
+    normalized,
+    numbers,
+    on_important,
+    per_class,
+)
 
 
 class RealWorldWeightedCrossEntropyLoss(Loss):
@@ -59,16 +69,34 @@ class RealWorldWeightedCrossEntropyLoss(Loss):
         calls = self.false_positive.expand(num_classes, -1)[target].to(scores.dtype).scatter(1, index, 0.0)
         return -(misses + (calls * log_not_p).sum(1)).mean()
 
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """The P with ``sum_t P_t dL_t/dz = 0`` and sum 1, clipped at 0 and normalised.
 
-def log_probabilities(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """``log p`` and ``log(1 - p)`` of p = softmax(scores), both (N, K), finite and accurate for scores of any size.
+        With p = softmax(z) and an unknown l these are the linear equations
+        ``(1 - p_i) w_fn(i) P_i - p_i sum_{t != i} w_fp(t, i) P_t = p_i (1 - p_i) l``. Without costs of false positives
+        their solution is ``softmax(z - log w_fn)``; where these do not depend on the target, the sum is
+        ``w_fp(i) (1 - P_i)``, and l follows from the sum of P.
+        """
+        log_p, log_rest = log_probabilities(at_least_float32(scores))
+        misses, calls = self.false_negative.to(log_p.dtype), self.false_positive.to(log_p.dtype)
+        if len(calls) > 1:
+            return normalized(_stationary(log_p, log_rest, misses, calls))
+        p, rest = log_p.exp(), log_rest.exp()
+        whole = (rest * misses + p * calls).clamp_min(torch.finfo(p.dtype).tiny)
+        fixed, free = p * calls / whole, p * rest / whole
+        return normalized(fixed + free * (1 - fixed.sum(1, keepdim=True)) / free.sum(1, keepdim=True))
 
-    ``log(1 - p_j)`` is computed as ``log1p(-p_j)``, which is accurate for p_j up to 1/2. Only the largest score can
-    have a larger p_j: there it is ``logsumexp_{i != j} z - logsumexp z``.
-    """
-    top = scores.detach().argmax(1, keepdim=True)
-    log_p = scores.log_softmax(1)
-    rest = scores.scatter(1, top, -torch.inf).logsumexp(1, keepdim=True) - scores.logsumexp(1, keepdim=True)
-    # The column of the largest score is replaced before log1p: the infinite gradient at -1 would reach the sum.
-    log_not_p = torch.log1p(-log_p.scatter(1, top, -1.0).exp())
-    return log_p, log_not_p.scatter(1, top, rest)
+
+def _stationary(log_p: Tensor, log_rest: Tensor, misses: Tensor, calls: Tensor) -> Tensor:
+    """The solution P (N, K) of the equations of ``probabilities`` with costs (K, K) of false positives."""
+    size, num_classes = log_p.shape
+    log_product = log_p + log_rest
+    equations = log_p.new_ones(size, num_classes + 1, num_classes + 1)
+    equations[:, :-1, :-1] = torch.diag_embed(log_rest.exp() * misses) - log_p.exp()[
+        :, :, None
+    ] * calls.T.clone().fill_diagonal_(0)
+    # The largest coefficient of l is made 1: for confident scores all of them are nearly 0.
+    equations[:, :-1, -1] = -(log_product - log_product.amax(1, keepdim=True)).exp()
+    equations[:, -1, -1] = 0
+    right = torch.cat([torch.zeros_like(log_p), log_p.new_ones(size, 1)], dim=1)
+    return torch.linalg.solve(equations, right)[:, :-1]

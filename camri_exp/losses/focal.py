@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, finite, number, numbers
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, finite, log_probabilities, number, numbers
 
 
 class FocalLoss(Loss):
@@ -44,6 +44,21 @@ class FocalLoss(Loss):
             check_classes(scores, len(self.alpha))
             loss = self.alpha[target].to(scores.dtype) * loss
         return loss.mean()
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """``h / sum_k h_k`` with ``h = v / (a (1-v)^g - a g (1-v)^(g-1) v log v)``, v = softmax(z).
+
+        Charoenphakdee et al. 2021 (arXiv:2011.09172), with the weights a. It is computed as
+        ``log h = log v - g log(1-v) - log(1 - g v log(v) / (1-v)) - log a``, because 1 - v is 0 for confident scores.
+        """
+        log_v, log_miss = log_probabilities(at_least_float32(scores))
+        miss = log_miss.exp()
+        # -log(v) / (1 - v), which is 1 in the limit v = 1.
+        ratio = torch.where(miss < 1e-4, 1 + miss / 2, -log_v / miss.clamp_min(1e-4))
+        log_h = log_v - self.gamma * log_miss - torch.log1p(self.gamma * log_v.exp() * ratio)
+        if self.alpha is not None:
+            log_h = log_h - torch.where(self.alpha > 0, self.alpha.log(), torch.inf).to(log_h.dtype)
+        return log_h.softmax(dim=1)
 
     def extra_repr(self) -> str:
         return f"gamma={self.gamma}"

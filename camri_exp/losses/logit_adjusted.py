@@ -33,5 +33,10 @@ class LogitAdjustedLoss(Loss):
         scores = at_least_float32(scores)
         return F.cross_entropy(scores + self.adjustment.to(scores.dtype), target)
 
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """``softmax(z + tau log pi)``."""
+        scores = at_least_float32(scores)
+        return (scores + self.adjustment.to(scores.dtype)).softmax(dim=1)
+
     def extra_repr(self) -> str:
         return f"tau={self.tau}"

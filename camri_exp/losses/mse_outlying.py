@@ -12,6 +12,7 @@ from camri_exp.losses.base import (
     at_least_float32,
     check_classes,
     counts,
+    normalized,
     per_class,
     per_class_or_important,
     positive,
@@ -62,9 +63,7 @@ class OutlyingLabelMSELoss(Loss):
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """``z_k / (alpha r(k))``, an estimate of P(k | x), clipped at 0 and normalised; uniform where all are 0."""
-        estimate = self.decoded(scores, "debiased").clamp_min(0)
-        total = estimate.sum(1, keepdim=True)
-        return torch.where(total > 0, estimate / total.clamp_min(torch.finfo(total.dtype).tiny), 1 / scores.shape[1])
+        return normalized(self.decoded(scores, "debiased"))
 
     def decoded(self, scores: Tensor, decoder: str = "argmax") -> Tensor:
         """Scores (N, K) whose argmax is the decoder's prediction.

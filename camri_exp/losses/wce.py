@@ -52,6 +52,12 @@ class WeightedCrossEntropyLoss(Loss):
             return total / len(target)
         return total / weight[target].sum().clamp_min(torch.finfo(scores.dtype).tiny)
 
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """``softmax(z - log w)``. A class of weight 0 has probability 0: the loss does not depend on its images."""
+        scores = at_least_float32(scores)
+        log_weight = self.weight.log().to(scores.dtype)
+        return (scores - torch.where(self.weight > 0, log_weight, torch.inf)).softmax(dim=1)
+
     def extra_repr(self) -> str:
         return f"normalize={self.normalize}"
 
