@@ -81,13 +81,11 @@ def _images(cfg: DictConfig, config: DictConfig, metadata: "ModelMetadata") -> "
             raise UserError(f"{data.root} has no validation images for the comparison. Give others: images=FILE_OR_DIR")
         first = slice(cfg.check_images)
         pixels = data.images("val", first)
-        check_preprocessing(data.files("val", first) or [], pixels.numpy())
+        check_preprocessing(data.files("val", first) or [], pixels.numpy(), metadata.preprocessing)
         return pixels
     paths = islice(find_images(Path(cfg.images), lambda *_: None), cfg.check_images)
-    for names, pixels in image_batches(
-        paths, metadata.image_size, metadata.channels, cfg.check_images, lambda *_: None
-    ):
-        check_preprocessing(names, pixels.numpy())
+    for names, pixels in image_batches(paths, metadata.preprocessing, cfg.check_images, lambda *_: None):
+        check_preprocessing(names, pixels.numpy(), metadata.preprocessing)
         return pixels
     raise UserError(f"images={cfg.images} contains no image that can be read for the comparison.")
 

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from camri_exp.data.augment import Augmentation
 from camri_exp.data.cache import cache_folder
 from camri_exp.data.copies import without_copies
 from camri_exp.data.loader import InMemoryLoader
+from camri_exp.data.preprocessing import ModelPreprocessing, Preprocessing
 from camri_exp.data.splits import SPLITS
 from camri_exp.data.storage import SplitView, joined
 from camri_exp.errors import UserError
@@ -29,8 +31,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     """Base of all data sets. A subclass loads its splits in ``load``, and downloads in ``prepare_data`` if it can.
 
     After ``setup`` it has ``class_names``, ``class_counts`` (of the training split), ``channels``, ``image_size``,
-    ``mean`` and ``std`` (one value per channel, for pixels in [0, 1], of the training split), and ``fingerprint``, a
-    hash of the names, classes and contents of the test images.
+    ``mean`` and ``std`` (one value per channel, for pixels in [0, 1]), and ``fingerprint``, a hash of the names,
+    classes and contents of the test images.
 
     Args:
         root: the folder of the data set.
@@ -47,6 +49,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         cache_dir: the folder of decoded images; null is ``.camri_cache`` in the folder of the data set.
         views: with frozen features, the number of augmented views of each training image of which features are
             stored; 1 is the image itself, without augmentation.
+        normalize: by the mean and standard deviation of the training images (``data``), or by those that the model
+            expects (``model``). null: ``model`` with pretrained weights, else ``data``.
 
     Raises:
         ValueError: an invalid argument.
@@ -71,6 +75,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         device: str = "auto",
         cache_dir: str | None = None,
         views: int = 1,
+        normalize: Literal["data", "model"] | None = None,
     ) -> None:
         super().__init__()
         if device not in ("auto", "cpu"):
@@ -86,11 +91,26 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self.imbalance, self.device, self.cache_dir, self.views = imbalance, device, cache_dir, views
         self.calibration_fraction = calibration_fraction
         self.features: dict[str, Tensor] | None = None
+        self.normalize, self.of_model = normalize, cast(ModelPreprocessing | None, None)
         self.splits: dict[str, SplitView] = {}
 
     @abstractmethod
     def load(self) -> dict[str, SplitView]:
         """Return the splits ``train``, ``val``, ``test`` and, if wanted, ``calibration``, and set ``class_names``."""
+
+    def adopt(self, own: ModelPreprocessing, geometry: bool = True) -> None:
+        """Prepare images as a pretrained model expects, where no argument says otherwise. Call it before ``setup``.
+
+        Args:
+            own: the preprocessing of the model.
+            geometry: whether to adopt the size and the cut of the images too, or the statistics alone.
+        """
+        self.of_model = own
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How an image file becomes an image of this data set."""
+        return Preprocessing(self.image_size, self.channels)
 
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
@@ -107,10 +127,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self.class_counts: list[int] = torch.bincount(train.target, minlength=len(self.class_names)).tolist()
         self.channels = train.images.shape[1]
         self.splits = splits | {"train": train}
-        if not len(train.target):  # a labelled set for evaluation
-            return
-        mean, square = np.split(train.channel_moments.mean(axis=0), 2)
-        self.mean, self.std = tuple(mean.tolist()), tuple(np.sqrt((square - mean**2).clip(1e-6)).tolist())
+        if self.of_model is not None and self.normalize != "data":
+            self.mean, self.std = self.of_model.statistics(self.channels)
+        elif len(train.target):  # not for a labelled set for evaluation
+            self.mean, self.std = _statistics(train.channel_moments)
 
     def _check(self, splits: dict[str, SplitView]) -> None:
         missing = set(range(len(self.class_names))) - set(splits["train"].target.tolist())
@@ -239,3 +259,9 @@ def _fingerprint(split: SplitView, class_names: Sequence[str]) -> str:
     rows = zip(split.names, split.target.tolist(), split.contents.tolist(), strict=True)
     lines = sorted(f"{name}\0{class_names[label]}\0{content}" for name, label, content in rows)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _statistics(moments: npt.NDArray[np.float64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of the pixels, from the mean and mean square of each image (N, 2C)."""
+    mean, square = np.split(moments.mean(axis=0), 2)
+    return tuple(mean.tolist()), tuple(np.sqrt((square - mean**2).clip(1e-6)).tolist())

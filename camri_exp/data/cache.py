@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from camri_exp.data import content
 from camri_exp.data.decode import CORRUPT, VERSION, dark_images, decode_image, reason
+from camri_exp.data.preprocessing import Preprocessing
 from camri_exp.data.storage import ImageTable, channel_moments
 from camri_exp.errors import UserError
 from camri_exp.files import locked
@@ -58,19 +59,21 @@ def image_files(
     paths: Sequence[str | Path],
     target: Sequence[int],
     names: Sequence[str],
-    image_size: int,
-    channels: int = 3,
+    preprocessing: Preprocessing,
     max_pixels: int | None = None,
 ) -> Source:
     """A source with one image per file, decoded by ``decode_image``; ``max_pixels`` decides which files are refused."""
-    shape = (len(paths), channels, image_size, image_size)
+    size = preprocessing.image_size
+    shape = (len(paths), preprocessing.channels, size, size)
     labels = np.asarray(target, dtype=np.int64)
     facts = (
         f"{hashlib.sha256(labels.tobytes()).hexdigest()} {hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()}"
     )
     facts += f" {max_pixels}" if max_pixels else ""
+    if preprocessing != Preprocessing(size, preprocessing.channels):  # the default keeps its earlier caches
+        facts += f" {preprocessing}"
     maxima: list[int] = []
-    return Source(paths, facts, shape, lambda: (labels, names, _decoded(paths, shape, maxima)), maxima)
+    return Source(paths, facts, shape, lambda: (labels, names, _decoded(paths, preprocessing, maxima)), maxima)
 
 
 def cached(source: Source, cache_dir: str | None, data_dir: Path, on_error: str = "stop") -> ImageTable:
@@ -225,13 +228,13 @@ def _write_pixels(
 
 
 def _decoded(
-    paths: Sequence[str | Path], shape: tuple[int, int, int, int], maxima: list[int], block: int = 1024
+    paths: Sequence[str | Path], preprocessing: Preprocessing, maxima: list[int], block: int = 1024
 ) -> Iterator[Pixels | str]:
     maxima.clear()  # of an earlier build that failed
 
     def decode(path: str | Path) -> Pixels | str:
         try:
-            return decode_image(path, shape[-1], shape[1], maxima)
+            return decode_image(path, preprocessing, maxima)
         except CORRUPT as error:
             return reason(error)
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from camri_exp.data.preprocessing import Preprocessing
 from camri_exp.errors import first_line
 
 VERSION = 2  # increased whenever the resulting pixels change, so that caches of older versions are not used
@@ -27,18 +28,16 @@ class UnknownRangeError(ValueError):
 
 
 def decode_image(
-    path: str | Path, image_size: int, channels: int, maxima: list[int] | None = None
+    path: str | Path, preprocessing: Preprocessing, maxima: list[int] | None = None
 ) -> npt.NDArray[np.uint8]:
     """Pixels (channels, image_size, image_size) of any file that Pillow reads.
 
     The image is rotated by its EXIF orientation. 16-bit grey values are divided by 257, transparent images are
-    composited on white, and the image is converted to RGB or grey, then resized to a square with Pillow's antialiasing
-    bilinear filter. Nothing is cropped, because the object may be anywhere in the image.
+    composited on white, and the image is converted to RGB or grey, then made a square.
 
     Args:
         path: the file.
-        image_size: height and width of the result.
-        channels: 3, or 1 for grey.
+        preprocessing: the number of channels (3, or 1 for grey) and the square.
         maxima: receives the largest value of a 16-bit grey image, for ``dark_images``.
 
     Raises:
@@ -54,9 +53,8 @@ def decode_image(
     if upright.has_transparency_data:
         colours = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours)
-    square = upright.convert(MODES[channels]).resize((image_size, image_size), Image.Resampling.BILINEAR)
-    pixels = np.asarray(square)
-    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+    pixels = np.asarray(preprocessing.square(upright.convert(MODES[preprocessing.channels])))
+    return np.ascontiguousarray(pixels[None] if preprocessing.channels == 1 else pixels.transpose(2, 0, 1))
 
 
 def _from_16_bit(image: Image.Image, maxima: list[int] | None) -> Image.Image:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.class_ids import preview
 from camri_exp.data.csv_list import LabelledFile, read_csv
 from camri_exp.data.decode import pixel_limit
+from camri_exp.data.file_based import ImageFileDataModule
 from camri_exp.data.groups import groups_of
 from camri_exp.data.image_walk import LeftOut, is_foreign, walk_images
 from camri_exp.data.labels import cleaned, in_order
@@ -21,7 +21,7 @@ from camri_exp.errors import UserError
 from camri_exp.text import printable
 
 
-class FolderDataModule(ImageDataModule):
+class FolderDataModule(ImageFileDataModule):
     """Images of any size and format that Pillow reads.
 
     ``root`` is one of
@@ -39,7 +39,7 @@ class FolderDataModule(ImageDataModule):
 
     Args:
         root: see above.
-        image_size: all images are resized to a square of this size.
+        image_size: all images become squares of this size.
         channels: 3, or 1 for grey.
         groups: a regular expression whose first capture in the path of an image is its group; null takes the column
             ``group`` of a CSV, or leaves every image independent.
@@ -47,7 +47,7 @@ class FolderDataModule(ImageDataModule):
         max_pixels: images of more pixels are refused, because a small file can hold very many; null is Pillow's limit
             of about 179 million.
         drop_leaked: drop the validation and test images that equal a training image pixel by pixel.
-        rest: see ``ImageDataModule``.
+        rest: see ``ImageFileDataModule``.
 
     Raises:
         UserError: no such folder, no images, a class without training images, or an invalid CSV.
@@ -91,7 +91,7 @@ class FolderDataModule(ImageDataModule):
         source = image_files(
             [os.path.join(folder, name) for name in names],
             [ids[file.label] for file in files],
-            names, self.image_size, self.channels, self.max_pixels,
+            names, self.preprocessing, self.max_pixels,
         )  # fmt: skip
         self.files_below = folder
         with pixel_limit(self.max_pixels):

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from camri_exp.data.base import ImageDataModule
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.download import Archive, fetch_and_unpack
+from camri_exp.data.file_based import ImageFileDataModule
 from camri_exp.data.groups import groups_of
 from camri_exp.data.splits import hold_out
 from camri_exp.data.storage import SplitView
@@ -44,7 +44,7 @@ SIGNS = (
 )  # fmt: skip
 
 
-class GTSRBDataModule(ImageDataModule):
+class GTSRBDataModule(ImageFileDataModule):
     """GTSRB below ``root/gtsrb``, in the layout of its archives and of torchvision.
 
     Test is the official test set. Validation is a tenth of the tracks of each class. Tracks are never split, because
@@ -58,7 +58,7 @@ class GTSRBDataModule(ImageDataModule):
             The rarest classes have seven: a tenth is one, and their validation recall is then that of one sign.
         split_seed: selects the signs for validation.
         image_size: all images are resized to a square of this size.
-        rest: see ``ImageDataModule``.
+        rest: see ``ImageFileDataModule``.
 
     Raises:
         UserError: the data is missing and cannot be downloaded, or has another content.
@@ -103,7 +103,7 @@ class GTSRBDataModule(ImageDataModule):
         names = [name for name, _ in files]
         prefix = os.path.join(self.folder, "")
         paths = [prefix + name for name in names]  # 50,000 calls of os.path.join take longer than most of this method
-        source = image_files(paths, [label for _, label in files], names, self.image_size)
+        source = image_files(paths, [label for _, label in files], names, self.preprocessing)
         images = cached(source, self.cache_dir, self.folder)
 
         count = len(training_files)

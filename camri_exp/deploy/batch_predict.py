@@ -65,11 +65,11 @@ def predict_files(
     if not total:
         raise UserError(f"images={images} contains no image: no file with a suffix such as .jpg, .png or .ppm.")
     paths = find_images(images, counts.skip)
-    size, channels = model.metadata.image_size, model.metadata.channels
+    preprocessing = model.metadata.preprocessing
     with _opened(output) as file, tqdm(total=total, unit="image", disable=None) as bar:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        for names, pixels in image_batches(paths, size, channels, batch_size, counts.skip, maxima):
+        for names, pixels in image_batches(paths, preprocessing, batch_size, counts.skip, maxima):
             scores, probabilities = predictor(pixels)
             prediction = threshold.moved(scores, model.important_class, bias)
             table.writerows(_rows(names, scores, probabilities, prediction, model))

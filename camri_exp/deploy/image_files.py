@@ -13,6 +13,7 @@ from torch import Tensor
 
 from camri_exp.data.decode import CORRUPT, decode_image
 from camri_exp.data.image_walk import LeftOut, walk_images
+from camri_exp.data.preprocessing import Preprocessing
 from camri_exp.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]
@@ -41,8 +42,7 @@ def find_images(images: Path, on_error: OnError, left_out: LeftOut | None = None
 
 def image_batches(
     paths: Iterable[str],
-    image_size: int,
-    channels: int,
+    preprocessing: Preprocessing,
     batch_size: int,
     on_error: OnError,
     maxima: list[int] | None = None,
@@ -54,7 +54,7 @@ def image_batches(
     """
     names: list[str] = []
     pixels: list[Pixels] = []
-    for path, decoded in _decoded(paths, image_size, channels, maxima, ahead=2 * batch_size):
+    for path, decoded in _decoded(paths, preprocessing, maxima, ahead=2 * batch_size):
         if isinstance(decoded, BaseException):
             on_error(path, decoded)
             continue
@@ -68,13 +68,13 @@ def image_batches(
 
 
 def _decoded(
-    paths: Iterable[str], image_size: int, channels: int, maxima: list[int] | None, ahead: int
+    paths: Iterable[str], preprocessing: Preprocessing, maxima: list[int] | None, ahead: int
 ) -> Iterator[tuple[str, Pixels | BaseException]]:
     """Each path with its pixels or the error, in order; at most ``ahead`` images are decoded in advance."""
 
     def decode(path: str) -> Pixels | BaseException:
         try:
-            return decode_image(path, image_size, channels, maxima)
+            return decode_image(path, preprocessing, maxima)
         except CORRUPT as error:
             return error
 

@@ -192,6 +192,7 @@ def data_of_checkpoint(cfg: DictConfig, metadata: ModelMetadata, path: Path, roo
     data = build_datamodule(cfg)
     if root is not None:
         data.expected_classes = metadata.class_names
+    data.adopt(metadata.own_preprocessing)
     data.prepare_data()
     data.setup("test")
     data.join_splits()

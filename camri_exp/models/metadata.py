@@ -1,11 +1,13 @@
 """Metadata of a model: its task, preprocessing and class names, stored in every checkpoint."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Annotated, Protocol
 
 from omegaconf import DictConfig
+from pydantic import Field
 
+from camri_exp.data.preprocessing import SMALLEST_CROP, Interpolation, ModelPreprocessing, Preprocessing, Resize
 from camri_exp.records import Record
 
 LossFact = int | list[int]  # number of classes, ids of the important classes, or training images per class
@@ -16,10 +18,11 @@ class DataFacts(Protocol):
 
     class_names: list[str]
     class_counts: list[int]
-    channels: int
-    image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    @property
+    def preprocessing(self) -> Preprocessing: ...
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,9 @@ class FrozenBackbone:
 class ModelMetadata(Record):
     """The task, the preprocessing and the class names of a model.
 
-    ``mean`` and ``std`` have one value per channel, for pixels in [0, 1], and were computed from the training images.
-    ``frozen`` is the backbone that the checkpoint does not contain, where it was not trained.
+    ``mean`` and ``std`` have one value per channel, for pixels in [0, 1]. ``channels``, ``image_size``, ``resize``,
+    ``crop_fraction`` and ``interpolation`` are those of ``Preprocessing``. ``frozen`` is the backbone that the
+    checkpoint does not contain, where it was not trained.
     """
 
     data: str
@@ -60,6 +64,22 @@ class ModelMetadata(Record):
     mean: list[float]
     std: list[float]
     frozen: FrozenBackbone | None = None
+    # Checkpoints of earlier versions have no such fields: their images were squeezed.
+    resize: Resize = "squeeze"
+    crop_fraction: Annotated[float, Field(ge=SMALLEST_CROP, le=1)] = 1.0
+    interpolation: Interpolation = "bilinear"
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How image files become the input of the model."""
+        return Preprocessing(self.image_size, self.channels, self.resize, self.crop_fraction, self.interpolation)
+
+    @property
+    def own_preprocessing(self) -> ModelPreprocessing:
+        """What data for this model must be prepared like."""
+        return ModelPreprocessing(
+            self.resize, self.crop_fraction, self.interpolation, tuple(self.mean), tuple(self.std)
+        )
 
     @property
     def important_class_names(self) -> list[str]:
@@ -75,8 +95,7 @@ def metadata_of(cfg: DictConfig, data: DataFacts, important_class: Sequence[int]
         class_names=list(data.class_names),
         class_counts=[int(count) for count in data.class_counts],
         important_class=list(important_class),
-        channels=int(data.channels),
-        image_size=int(data.image_size),
+        **asdict(data.preprocessing),
         mean=[float(value) for value in data.mean],
         std=[float(value) for value in data.std],
     )

@@ -30,6 +30,7 @@ from camri_exp.models.classifier import Classifier
 from camri_exp.models.factory import build_classifier, build_feature_classifier
 from camri_exp.models.frozen import use_features
 from camri_exp.models.metadata import metadata_of
+from camri_exp.models.preprocessing import adopt_preprocessing
 from camri_exp.results import (
     PREDICTIONS,
     RESULT,
@@ -102,6 +103,7 @@ def prepared(cfg: DictConfig) -> tuple[ImageDataModule, Classifier]:
     """Seed the random generators; the data, set up for training, and the classifier."""
     pl.seed_everything(cfg.seed, verbose=False)
     data = build_datamodule(cfg)
+    adopt_preprocessing(data, cfg.model)
     data.prepare_data()
     data.setup("fit")
     metadata = metadata_of(cfg, data, important_class_ids(cfg, data))

@@ -17,13 +17,14 @@ from camri_exp import files
 from camri_exp.data import cache, content
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.decode import decode_image
+from camri_exp.data.preprocessing import Preprocessing
 from camri_exp.errors import UserError
 from tests.helpers.image_files import image_file
 
 
 def source_of(folder: Path, count: int = 5) -> tuple[cache.Source, list[Path]]:
     paths = [image_file(folder / f"{i}.png", seed=i) for i in range(count)]
-    return image_files(paths, list(range(count)), [path.name for path in paths], image_size=8), paths
+    return image_files(paths, list(range(count)), [path.name for path in paths], Preprocessing(8)), paths
 
 
 def test_the_cache_contains_the_decoded_images(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_the_cache_contains_the_decoded_images(tmp_path: Path) -> None:
     for _ in range(2):  # built, then mapped
         images = cached(source, None, tmp_path)
         for i, path in enumerate(paths):
-            np.testing.assert_array_equal(images.pixels[i].numpy(), decode_image(path, 8, 3))
+            np.testing.assert_array_equal(images.pixels[i].numpy(), decode_image(path, Preprocessing(8)))
         assert images.names == [path.name for path in paths]
         assert images.target.tolist() == [0, 1, 2, 3, 4]
         pixels = images.pixels.numpy() / 255
@@ -55,9 +56,9 @@ def test_a_changed_image_label_or_size_is_another_cache(tmp_path: Path) -> None:
     changed = cached(source, None, tmp_path).pixels
     assert not (changed[2] == first[2]).all()
     assert (changed[3] == first[3]).all()
-    relabelled = cached(image_files(paths, [4, 3, 2, 1, 0], names, image_size=8), None, tmp_path)
+    relabelled = cached(image_files(paths, [4, 3, 2, 1, 0], names, Preprocessing(8)), None, tmp_path)
     assert relabelled.target.tolist() == [4, 3, 2, 1, 0]
-    assert cached(image_files(paths, [0] * 5, names, image_size=6), None, tmp_path).pixels.shape == (5, 3, 6, 6)
+    assert cached(image_files(paths, [0] * 5, names, Preprocessing(6)), None, tmp_path).pixels.shape == (5, 3, 6, 6)
 
 
 @pytest.mark.parametrize("damage", ["short", "flipped", "no facts", "no target", "empty target", "other labels"])
@@ -91,7 +92,7 @@ def test_the_cache_is_found_by_relative_paths_and_after_a_move(tmp_path: Path, m
     for folder in ("pictures", "moved"):
         if folder == "moved":
             Path("pictures").rename("moved")
-        again = image_files([Path(folder) / name for name in names], list(range(5)), names, image_size=8)
+        again = image_files([Path(folder) / name for name in names], list(range(5)), names, Preprocessing(8))
         assert cached(again, None, Path(folder)).names == names
 
 
@@ -101,7 +102,7 @@ def test_a_common_cache_folder_separates_data_sets(tmp_path: Path) -> None:
     for folder, seed in ((tmp_path / "a", 0), (tmp_path / "b", 1)):
         path = image_file(folder / "0.ppm", seed=seed)
         os.utime(path, ns=(1, 1))
-        source = image_files([path], [0], ["0.ppm"], image_size=8)
+        source = image_files([path], [0], ["0.ppm"], Preprocessing(8))
         sums.append(int(cached(source, str(tmp_path / "cache"), folder).pixels.sum()))
     assert sums[0] != sums[1]
 
@@ -129,7 +130,7 @@ def slow(*arguments):
     time.sleep(60)
 cache.decode_image = slow
 paths = sorted(Path({str(tmp_path)!r}).glob("*.png"))
-source = cache.image_files(paths, list(range(5)), [p.name for p in paths], image_size=8)
+source = cache.image_files(paths, list(range(5)), [p.name for p in paths], cache.Preprocessing(8))
 cache.cached(source, None, Path({str(tmp_path)!r}))
 """
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
@@ -138,10 +139,10 @@ cache.cached(source, None, Path({str(tmp_path)!r}))
     process.send_signal(signal.SIGKILL)
     process.wait()
     paths = sorted(tmp_path.glob("*.png"))
-    source = image_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
+    source = image_files(paths, list(range(5)), [path.name for path in paths], Preprocessing(8))
     assert list((tmp_path / ".camri_cache").glob("*.tmp"))
     images = cached(source, None, tmp_path)
-    np.testing.assert_array_equal(images.pixels[4].numpy(), decode_image(paths[4], 8, 3))
+    np.testing.assert_array_equal(images.pixels[4].numpy(), decode_image(paths[4], Preprocessing(8)))
     assert not list((tmp_path / ".camri_cache").glob("*.tmp"))
 
 
@@ -159,7 +160,7 @@ def counted(*arguments):
     return real(*arguments)
 cache.decode_image = counted
 paths = sorted(Path({str(tmp_path)!r}).glob("*.png"))
-source = cache.image_files(paths, list(range(5)), [p.name for p in paths], image_size=8)
+source = cache.image_files(paths, list(range(5)), [p.name for p in paths], cache.Preprocessing(8))
 print(int(cache.cached(source, None, Path({str(tmp_path)!r})).pixels.sum()))
 """
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -200,7 +201,7 @@ def test_any_error_of_pillow_means_a_corrupt_file(tmp_path: Path) -> None:
     damaged = bytearray(paths[2].read_bytes())
     damaged[80:84] = bytes(4)  # the flags of the pixel format
     paths[2].write_bytes(damaged)
-    source = image_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
+    source = image_files(paths, list(range(5)), [path.name for path in paths], Preprocessing(8))
     with pytest.raises(UserError, match=r"1 of 5 image files cannot be used: .*2\.png"):
         cached(source, None, tmp_path)
 
@@ -216,7 +217,7 @@ def test_a_decompression_bomb_is_a_corrupt_file(tmp_path: Path, monkeypatch: pyt
 def test_the_pixels_are_shared_memory(tmp_path: Path) -> None:
     """And no memory is reserved for a copy: Linux would refuse a cache that is larger than the memory."""
     paths = [image_file(tmp_path / "0.png")] * 200
-    pixels = cached(image_files(paths, [0] * 200, list("x" * 200), image_size=64), None, tmp_path).pixels
+    pixels = cached(image_files(paths, [0] * 200, list("x" * 200), Preprocessing(64)), None, tmp_path).pixels
     assert pixels.sum() > 0  # every page is read
     mapping = Path("/proc/self/smaps").read_text().partition(str(tmp_path / ".camri_cache"))[2].splitlines()[1:25]
     fields = dict(line.split(":", 1) for line in mapping if ":" in line)
@@ -264,7 +265,7 @@ def oriented(tmp_path: Path) -> Path:
 
 
 def test_decoding_rotates_by_the_exif_orientation(oriented: Path) -> None:
-    pixels = decode_image(oriented, 4, 3)
+    pixels = decode_image(oriented, Preprocessing(4))
     assert pixels[0, 0].mean() > 250
     assert pixels[0, -1].mean() < 5
 
@@ -277,7 +278,7 @@ def test_decoding_supports_every_mode(tmp_path: Path, mode: str) -> None:
     else:
         image_file(path, mode=mode, size=(8, 8))
     for channels in (1, 3):
-        pixels = decode_image(path, 8, channels)
+        pixels = decode_image(path, Preprocessing(8, channels))
         assert pixels.shape == (channels, 8, 8)
         assert pixels.dtype == np.uint8
         assert pixels.max() > 200
@@ -301,13 +302,13 @@ def rewritten(path: Path, seed: int) -> None:
 
 def test_a_changed_file_of_equal_size_and_time_is_decoded_again(tmp_path: Path) -> None:
     paths = [image_file(tmp_path / f"{i}.ppm", seed=i) for i in range(5)]
-    source = image_files(paths, list(range(5)), [path.name for path in paths], image_size=8)
+    source = image_files(paths, list(range(5)), [path.name for path in paths], Preprocessing(8))
     cached(source, None, tmp_path)
     time.sleep(0.02)  # the clock of a file system is coarse
     rewritten(paths[2], seed=99)
     again = cached(source, None, tmp_path).pixels
     for i, path in enumerate(paths):
-        np.testing.assert_array_equal(again[i].numpy(), decode_image(path, 8, 3))
+        np.testing.assert_array_equal(again[i].numpy(), decode_image(path, Preprocessing(8)))
 
 
 def test_contents_are_read_only_where_files_may_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from camri_exp.data.digits import DigitsDataModule
 from camri_exp.data.factory import build_datamodule
 from camri_exp.data.folder import FolderDataModule, with_splits
 from camri_exp.data.gtsrb import TEST_CLASSES, GTSRBDataModule
+from camri_exp.data.preprocessing import Preprocessing
 from camri_exp.data.splits import HashRule
 from camri_exp.errors import UserError
 from tests.helpers import image_files
@@ -109,7 +110,7 @@ def test_gtsrb_images_labels_and_names_belong_together(tmp_path: Path) -> None:
     data = made("gtsrb", tmp_path)
     for split in SPLITS:
         name, image, target = data.names(split)[1], data.images(split, [1])[0], int(data.splits[split].target[1])
-        np.testing.assert_array_equal(image.numpy(), decode_image(tmp_path / "gtsrb" / name, 32, 3))
+        np.testing.assert_array_equal(image.numpy(), decode_image(tmp_path / "gtsrb" / name, Preprocessing(32)))
         if split != "test":
             assert f"/{target:05}/" in name
 

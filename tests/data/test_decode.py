@@ -1,6 +1,7 @@
 """Image files to pixels: nothing is clipped, wrapped or made black, and other programs see the same pixels."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image, ImageOps
 
 from camri_exp.data.decode import CORRUPT, UnknownRangeError, dark_images, decode_image, pixel_limit, reason
 from camri_exp.data.folder import FolderDataModule
+from camri_exp.data.preprocessing import Preprocessing, Resize
 from camri_exp.deploy.batch_predict import PredictionCounts
 from camri_exp.deploy.image_files import image_batches
 from camri_exp.deploy.published import check_preprocessing, preprocess
@@ -37,14 +39,14 @@ def smooth(height: int, width: int) -> npt.NDArray[np.uint8]:
 @pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
 def test_16_bit_grey_images_have_the_pixels_of_their_8_bit_version(tmp_path: Path, suffix: str, channels: int) -> None:
     grey = RANDOM.integers(0, 256, (8, 8), dtype=np.uint8)
-    eight = decode_image(saved(tmp_path / "8.png", grey), 8, channels)
-    sixteen = decode_image(saved(tmp_path / f"16.{suffix}", grey.astype(np.uint16) * 257), 8, channels)
+    eight = decode_image(saved(tmp_path / "8.png", grey), Preprocessing(8, channels))
+    sixteen = decode_image(saved(tmp_path / f"16.{suffix}", grey.astype(np.uint16) * 257), Preprocessing(8, channels))
     np.testing.assert_array_equal(sixteen, eight)
 
 
 def test_16_bit_values_in_32_bits_are_accepted(tmp_path: Path) -> None:
     values = np.array([[0, 257], [65535, 32768]], dtype=np.int32)
-    assert decode_image(saved(tmp_path / "32.tiff", values), 2, 1).tolist() == [[[0, 1], [255, 128]]]
+    assert decode_image(saved(tmp_path / "32.tiff", values), Preprocessing(2, 1)).tolist() == [[[0, 1], [255, 128]]]
 
 
 UNKNOWN = {
@@ -70,11 +72,11 @@ def test_values_without_an_agreed_range_are_refused_in_training_and_prediction(
 ) -> None:
     path = unknown(class_folders(tmp_path, count=12) / "cat" / "x.tiff", kind)
     with pytest.raises(UnknownRangeError):
-        decode_image(path, 8, 1)
+        decode_image(path, Preprocessing(8, 1))
     with pytest.raises(UserError, match=r"1 of 25 .*cat/x\.tiff \(.*convert it to 8 or 16 bits per channel\)\. Fix or"):
         FolderDataModule(str(tmp_path), image_size=8).load()
     counts = PredictionCounts()
-    assert not list(image_batches([str(path)], 8, 3, 4, counts.skip))
+    assert not list(image_batches([str(path)], Preprocessing(8), 4, counts.skip))
     assert counts.unreadable == [str(path)]
     assert "convert it to 8 or 16 bits" in capsys.readouterr().err
 
@@ -90,7 +92,7 @@ def test_16_bit_images_that_use_a_part_of_the_range_are_reported(
             capsys.readouterr().err
         )
     maxima: list[int] = []
-    list(image_batches([str(root / "cat" / "12 bits.png")], 8, 3, 4, lambda *_: None, maxima))
+    list(image_batches([str(root / "cat" / "12 bits.png")], Preprocessing(8), 4, lambda *_: None, maxima))
     assert "up to 4095" in str(dark_images(maxima))
     assert dark_images([]) is None
     assert dark_images([4095, 65535]) is None
@@ -113,7 +115,7 @@ def test_transparent_images_are_composited_on_white(tmp_path: Path, kind: str, c
         image = Image.fromarray(visible).convert(mode)
         hidden: Any = {"P": image.getpixel((0, 0)), "L": 200, "RGB": (200, 200, 200)}[mode]
         image.save(path, transparency=hidden)
-    pixels = decode_image(path, 8, channels)
+    pixels = decode_image(path, Preprocessing(8, channels))
     assert pixels.shape == (channels, 8, 8)
     assert (pixels[:, :, :4] == 255).all()
     assert (abs(pixels[:, :, 4:].astype(int) - 10) <= 1).all()
@@ -121,7 +123,7 @@ def test_transparent_images_are_composited_on_white(tmp_path: Path, kind: str, c
 
 def test_half_transparency_is_half_white(tmp_path: Path) -> None:
     half = np.dstack([np.zeros((4, 4, 3), np.uint8), np.full((4, 4), 128, np.uint8)])
-    assert set(decode_image(saved(tmp_path / "half.png", half), 4, 3).flat) == {127}
+    assert set(decode_image(saved(tmp_path / "half.png", half), Preprocessing(4)).flat) == {127}
 
 
 def files(folder: Path) -> dict[str, Path]:
@@ -144,30 +146,35 @@ def files(folder: Path) -> dict[str, Path]:
     }
 
 
+@pytest.mark.parametrize("resize", ["squeeze", "crop", "pad"])
 @pytest.mark.parametrize("document", ["README.md", "docs/deploy.md"])
-def test_training_export_and_the_published_programs_have_the_same_pixels(tmp_path: Path, document: str) -> None:
+def test_training_export_and_the_published_programs_have_the_same_pixels(
+    tmp_path: Path, document: str, resize: Resize
+) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     (program,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "onnxruntime" in block]
     lines = program[program.index("image = ImageOps") : program.index("scores, prob")]
     for channels, mode in ((1, "L"), (3, "RGB")):
         paths = list(files(tmp_path).values())
-        expected = [decode_image(path, 32, channels) for path in paths]
+        preprocessing = Preprocessing(32, channels, resize, 0.875, "bicubic")
+        expected = [decode_image(path, preprocessing) for path in paths]
         for path, pixels in zip(paths, expected, strict=True):
             names: dict[str, Any] = {"size": 32, "mode": mode, "np": np, "Image": Image, "ImageOps": ImageOps}
+            names["metadata"] = asdict(preprocessing)
             exec(lines.replace('"image.png"', repr(str(path))), names)
             np.testing.assert_array_equal(names["pixels"][0], pixels, err_msg=path.name)
-            np.testing.assert_array_equal(preprocess(path, 32, mode)[0], pixels, err_msg=path.name)
-        check_preprocessing(paths, np.stack(expected))
+            np.testing.assert_array_equal(preprocess(path, asdict(preprocessing))[0], pixels, err_msg=path.name)
+        check_preprocessing(paths, np.stack(expected), preprocessing)
 
 
 def test_export_names_a_file_with_other_pixels(tmp_path: Path) -> None:
     path = saved(tmp_path / "0.png", smooth(40, 40))
-    pixels = decode_image(path, 8, 3)
+    pixels = decode_image(path, Preprocessing(8))
     pixels[0, 0, 0] ^= 64
     with pytest.raises(
         UserError, match=r"0\.png: the pixels of the program in docs/deploy\.md differ .* by up to 64 of"
     ):
-        check_preprocessing([path], pixels[None])
+        check_preprocessing([path], pixels[None], Preprocessing(8))
 
 
 def test_max_pixels(tmp_path: Path) -> None:
@@ -194,5 +201,5 @@ def test_max_pixels(tmp_path: Path) -> None:
 def test_reasons_do_not_repeat_the_path(tmp_path: Path) -> None:
     (tmp_path / "0.png").write_text("nothing")
     with pytest.raises(CORRUPT) as refused:
-        decode_image(tmp_path / "0.png", 8, 3)
+        decode_image(tmp_path / "0.png", Preprocessing(8))
     assert reason(refused.value) == "not an image, or an unknown format"

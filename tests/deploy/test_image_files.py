@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from camri_exp.data import image_walk
+from camri_exp.data.preprocessing import Preprocessing
 from camri_exp.deploy import image_files
 from camri_exp.errors import UserError
 
@@ -47,7 +48,7 @@ def test_corrupt_image_files_are_reported_and_skipped(tmp_path):
     (tmp_path / "2.png").write_text("not an image")
     reported = []
     paths = [str(tmp_path / f"{i}.png") for i in range(5)]
-    batches = list(image_files.image_batches(paths, 8, 1, 3, lambda path, error: reported.append(path)))
+    batches = list(image_files.image_batches(paths, Preprocessing(8, 1), 3, lambda path, error: reported.append(path)))
     assert [names for names, _ in batches] == [[paths[0], paths[1], paths[3]], [paths[4]]]
     assert [tuple(pixels.shape) for _, pixels in batches] == [(3, 1, 8, 8), (1, 1, 8, 8)]
     assert [int(pixels[-1].max()) for _, pixels in batches] == [3, 4]

@@ -11,6 +11,7 @@ def test_every_value_is_json_and_names_keep_their_letters():
     model = ModelMetadata(
         data="signs", loss="camri", model="small_cnn", class_names=["grün", "stop"], class_counts=[10, 2],
         important_class=[1], channels=3, image_size=32, mean=[0.1, 0.2, 0.3], std=[0.4, 0.5, 0.6],
+        resize="crop", crop_fraction=0.875, interpolation="bicubic",
     )  # fmt: skip
     metadata = export_metadata(model, bias=0.25)
     assert metadata["class_names"] == '["grün", "stop"]'
@@ -19,5 +20,6 @@ def test_every_value_is_json_and_names_keep_their_letters():
     assert values == {
         "class_names": ["grün", "stop"], "important_class": [1], "important_class_names": ["stop"], "bias": 0.25,
         "channels": 3, "image_size": 32, "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6],
+        "resize": "crop", "crop_fraction": 0.875, "interpolation": "bicubic",
         "data": "signs", "loss": "camri", "model": "small_cnn", "camri_exp": camri_exp.__version__,
     }  # fmt: skip
