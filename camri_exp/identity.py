@@ -15,7 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 NOT_HASHED = ("logger", "sweep", "resume", "trust", "ranking_sweep", "baseline", "identity", "important_class_names")
 PATHS = ("dirpath", "save_dir", "run_dir")  # keys of callbacks and loggers that hold the run's folder
 # Keys that were added later, with the value that trains as before: a sweep of an earlier version is resumed.
-ADDED_LATER: dict[str, dict[str, Any]] = {"loss": {"other_margin": 0.0}}
+ADDED_LATER: dict[str, dict[str, Any]] = {
+    "loss": {"other_margin": 0.0},
+    "callbacks": {"recall_at_accuracy": {"_target_": "camri_exp.training.monitor.RecallAtAccuracy", "accuracy": None}},
+}
+CLASS_METRICS = ("important", "val/recall_at_accuracy")  # parts of the names of metrics that depend on the class
 NOT_PARAMETERS = ("_target_", "name")
 LONGEST = 140  # file systems take 255 bytes per name; the job's own files and W&B need the rest
 PLAIN = re.compile(r"[A-Za-z0-9_.]+=[A-Za-z0-9_.-]*")  # its first "-" in a name is the equals sign
@@ -48,7 +52,8 @@ def identity_of(cfg: DictConfig, needs: Collection[str]) -> Identity:
 def _depends_on_class(cfg: DictConfig) -> bool:
     """Whether anything but the loss depends on the important class: an interpolation, or a monitored metric."""
     first, second = (_hashed(_with(cfg, important_class=value)) | {"important_class": None} for value in (0, 1))
-    return first != second or "important" in json.dumps(first.get("callbacks", {}), default=str)
+    callbacks = json.dumps(first.get("callbacks", {}), default=str)
+    return first != second or any(metric in callbacks for metric in CLASS_METRICS)
 
 
 def _with(cfg: DictConfig, **values: Any) -> DictConfig:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @command("train", paths=("resume", "trust", "ranking_sweep"), free=("sweep.only.",), is_job=True)
-def main(cfg: DictConfig) -> tuple[float, float] | None:
-    """Train one run, or one job of a sweep, which returns validation accuracy and recall to the sweeper."""
+def main(cfg: DictConfig) -> tuple[float, float] | float | None:
+    """Train one run, or one job of a sweep, which returns to the sweeper what a search maximises."""
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         from camri_exp.sweeps import job
 

@@ -6,12 +6,14 @@ import string
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from camri_exp.cli import CONFIGS
 from camri_exp.errors import UserError
-from camri_exp.identity import config_hash, identity_of, job_name
+from camri_exp.identity import ADDED_LATER, config_hash, identity_of, job_name
 from tests.conftest import QUICK, TRUST, Command
 from tests.helpers.new_loss import add_loss
 from tests.helpers.results import result_of
@@ -164,3 +166,7 @@ def test_a_key_that_was_added_later_changes_nothing_at_the_value_that_trains_as_
         for added in ({}, {"other_margin": 0.0}, {"other_margin": 0.1})
     )
     assert before == same != other
+    for group, added in ADDED_LATER.items():  # the values are those of the configs
+        option = {"loss": "camri"}.get(group, "default")
+        stored = yaml.safe_load((CONFIGS / group / f"{option}.yaml").read_text())
+        assert {key: stored[key] for key in added} == added

@@ -118,6 +118,37 @@ def tuned(scores: Array, target: Array, important: Sequence[int], tolerance: flo
     return keeping(curve(scores, target, important), accuracy - tolerance)
 
 
+def recall_at_accuracy(scores: Array, target: Array, important: Sequence[int], accuracy: float | None) -> float:
+    """A value by which epochs and runs are ranked; the larger, the better.
+
+    With ``accuracy``: the largest recall among all biases that keep it. Where no bias does, the value is negative: the
+    best accuracy minus ``accuracy``. Without: the accuracy a, and among equal accuracies the recall r, as one number,
+    ``a + r / (n + 1)`` for n images.
+
+    Args:
+        scores: (n, K).
+        target: classes (n,).
+        important: ids of the important classes; their recalls are averaged.
+        accuracy: the accuracy to keep, as a share.
+
+    Raises:
+        ValueError: no images, or no class outside ``important``.
+    """
+    if accuracy is None:
+        point = at(scores, target, important, 0.0)
+        return float(point.accuracy + point.recall / (len(target) + 1))
+    points = curve(scores, target, important)
+    best = float(points.accuracy.max())
+    if best < accuracy - ROUNDING:
+        return best - accuracy
+    return float(keeping(points, accuracy).recall)
+
+
+def recall_if_accurate(recall: float, accuracy: float, least: float) -> float:
+    """``recall`` where ``accuracy`` is at least ``least``, else the negative difference: the objective of a search."""
+    return recall if accuracy >= least - ROUNDING else accuracy - least
+
+
 def moved(scores: Array, important: Sequence[int], bias: Bias) -> Array:
     """Predictions (n,) from scores (n, K) with ``bias`` added to the scores of the important classes.
 

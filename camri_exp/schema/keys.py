@@ -131,6 +131,7 @@ class Sweep:
     ranked_by: str
     ranked_on: Literal["val", "test"]
     launch: str
+    min_accuracy: Share | None = None
 
 
 class Train:

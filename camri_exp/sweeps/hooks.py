@@ -27,6 +27,7 @@ class SweepHooks(Callback):
         for part in ("launcher", "sweeper"):
             check_extra(config.hydra[part]._target_, f"hydra/{part}={config.hydra.runtime.choices[f'hydra/{part}']}")
         launch = config.sweep.launch  # resolved here once, so that all jobs see the same
+        check_objective(config)
         if "n_trials" in config.hydra.sweeper:
             self.progress = SweepProgress(Path(config.hydra.sweep.dir), launch, None, config.hydra.sweeper.n_trials)
             self.progress.__enter__()
@@ -43,7 +44,7 @@ class SweepHooks(Callback):
             return
         atexit.unregister(self.on_stop)
         self.progress.__exit__(None, None, None)
-        print(pareto_front(Path(config.hydra.sweep.dir)))
+        print(solutions(Path(config.hydra.sweep.dir), config.sweep.get("min_accuracy")))
         if self.progress.failed:
             sys.exit(1)
 
@@ -54,7 +55,32 @@ def check_extra(target: str, choice: str) -> None:
     except ModuleNotFoundError:
         is_installed = False
     if not is_installed:
-        fail(f"{choice} needs an extra of this package: pip install 'camri_exp[{choice.partition('=')[2]}]'")
+        extra = choice.partition("=")[2].partition("_")[0]
+        fail(f"{choice} needs an extra of this package: pip install 'camri_exp[{extra}]'")
+
+
+def check_objective(config: DictConfig) -> None:
+    """Check that a search for one objective has its constraint, and that no other search has it."""
+    constrained = OmegaConf.select(config, "hydra.sweeper.direction") == "maximize"
+    least = config.sweep.get("min_accuracy")
+    if constrained and least is None:
+        fail("hydra/sweeper=optuna_constrained needs the accuracy to keep: sweep.min_accuracy=0.97")
+    if not constrained and least is not None:
+        fail(f"sweep.min_accuracy={least} is for a search: add hydra/sweeper=optuna_constrained, or omit it.")
+
+
+def solutions(folder: Path, min_accuracy: float | None) -> str:
+    """The best trial of a constrained search, or the Pareto front."""
+    if min_accuracy is None:
+        return pareto_front(folder)
+    found = OmegaConf.load(folder / "optimization_results.yaml")
+    overrides = " ".join(f"{key}={value}" for key, value in found.best_params.items())
+    if found.best_value < 0:
+        short = f"its validation accuracy is {-100 * found.best_value:.2f} pp below that"
+        return f"no trial of {folder} has a validation accuracy of {min_accuracy:g}; nearest, {short}: {overrides}"
+    return (
+        f"best trial of {folder}: val recall {found.best_value:.4f} at accuracy {min_accuracy:g} or more: {overrides}"
+    )
 
 
 def pareto_front(folder: Path) -> str:

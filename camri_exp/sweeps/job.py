@@ -20,12 +20,13 @@ from omegaconf import DictConfig
 from camri_exp.errors import UserError, first_line
 from camri_exp.files import claimed
 from camri_exp.identity import config_hash
+from camri_exp.metrics.threshold import recall_if_accurate
 from camri_exp.reporting.ranking import resolve_ranks
 from camri_exp.results import FAILURE, JOB, PREDICTIONS, RESULT, FailureRecord, JobRecord, RunResult
 from camri_exp.stored_config import CONFIG
 
 log = logging.getLogger(__name__)
-Objectives = tuple[float, float]
+Objectives = tuple[float, float] | float
 LEFTOVERS = (
     RESULT,
     FAILURE,
@@ -39,7 +40,7 @@ LEFTOVERS = (
 
 
 def run(cfg: DictConfig, train: Callable[[DictConfig], RunResult]) -> Objectives | None:
-    """Train as a job of a sweep; validation accuracy and important-class recall, None without a result."""
+    """Train as a job of a sweep; returns what a search maximises, None without a result."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         with claimed(folder, "Give another folder: hydra.sweep.dir=DIR") as other:
@@ -49,9 +50,11 @@ def run(cfg: DictConfig, train: Callable[[DictConfig], RunResult]) -> Objectives
         return None
 
 
-def objectives(result: RunResult) -> Objectives:
-    """What a search maximises: validation accuracy and recall of the important class."""
-    return result.val.accuracy, result.val.recall_important
+def objectives(result: RunResult, min_accuracy: float | None) -> Objectives:
+    """What a search maximises: validation accuracy and recall of the important class, or one number for both."""
+    if min_accuracy is None:
+        return result.val.accuracy, result.val.recall_important
+    return recall_if_accurate(result.val.recall_important, result.val.accuracy, min_accuracy)
 
 
 def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], RunResult], folder: Path) -> Objectives | None:
@@ -65,7 +68,7 @@ def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], RunResult], fold
         gave_up = cfg.sweep.rerun == "none" and (folder / FAILURE).is_file()
         if gave_up or (done is not None and not _run_again(cfg, before)):
             _skipped(before, cfg.sweep.launch, "done" if done else "failed").write(folder / JOB)
-            return objectives(done) if done else None
+            return objectives(done, cfg.sweep.get("min_accuracy")) if done else None
         _prepare(cfg, folder, digest, before)
         record = replace(record, config_hash=digest)
         record.write(folder / JOB)
@@ -88,7 +91,7 @@ def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], RunResult], fold
     finally:
         _free_memory()
     replace(record, state="done", seconds=time.time() - begin).write(folder / JOB)
-    return objectives(result)
+    return objectives(result, cfg.sweep.get("min_accuracy"))
 
 
 def _first_record(launch: str, before: JobRecord | None, begin: float) -> JobRecord:

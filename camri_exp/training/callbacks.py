@@ -4,6 +4,7 @@ import csv
 import logging
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -143,20 +144,26 @@ class CollectPredictions(Callback):
         self._finish("calibration", trainer, pl_module)
 
     def _finish(self, split: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        gathered = [torch.cat(parts) for parts in zip(*self._batches, strict=True)]
+        tensors = gathered(self._batches, trainer.world_size)
         self._batches = []
-        if trainer.world_size > 1:
-            shares: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(shares, gathered)
-            gathered = [torch.cat(parts) for parts in zip(*shares, strict=True)]
-        order = gathered[2].argsort()
-        scores, target, index = (tensor[order] for tensor in gathered)
+        order = tensors[2].argsort()
+        scores, target, index = (tensor[order] for tensor in tensors)
         angle = own_angle(scores, target).numpy() if pl_module.has_cosine_scores else None
         data = cast(Any, trainer).datamodule
         names = np.asarray(data.names(split), dtype=np.str_)[index]
         groups = data.groups(split)
         groups = None if groups is None else np.asarray(groups, dtype=np.str_)[index]
         self.splits[split] = SplitPredictions(scores.numpy(), target.numpy(), names, groups, angle)
+
+
+def gathered(batches: Sequence[tuple[Tensor, ...]], world_size: int) -> list[Tensor]:
+    """The tensors of all ``batches`` of all processes, joined and on the CPU."""
+    tensors = [torch.cat(parts).cpu() for parts in zip(*batches, strict=True)]
+    if world_size > 1:
+        shares: list[Any] = [None] * world_size
+        torch.distributed.all_gather_object(shares, tensors)
+        tensors = [torch.cat(parts) for parts in zip(*shares, strict=True)]
+    return tensors
 
 
 class EpochProgressBar(ProgressBar):

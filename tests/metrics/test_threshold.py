@@ -143,3 +143,27 @@ def test_a_class_with_its_own_bias_is_predicted_where_no_other_candidate_scores_
     np.testing.assert_array_equal(threshold.moved(scores, [1, 2], [0.3, -5.0]), [0, 1, 1, 0])
     np.testing.assert_array_equal(threshold.moved(scores, [1, 2], [0.3, 0.3]), [2, 1, 2, 0])
     np.testing.assert_array_equal(threshold.moved(scores, [2, 1], [-5.0, 0.3]), [0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("accuracy", [0.2, 0.4, 0.5, 0.9])
+def test_recall_at_accuracy_by_trying_every_bias(accuracy):
+    for seed in range(5):
+        scores, target = random_case(seed)
+        curve = threshold.curve(scores, target, [2])
+        tried = [counted(scores, target, [2], bias) for bias in curve.bias]
+        kept = [recall for recall, _, reached in tried if reached >= accuracy]
+        short = max(reached for _, _, reached in tried) - accuracy
+        assert threshold.recall_at_accuracy(scores, target, [2], accuracy) == pytest.approx(max(kept, default=short))
+        assert kept or short < 0
+
+
+def test_without_an_accuracy_it_ranks_by_accuracy_then_recall():
+    cases = [random_case(seed, n=20) for seed in range(40)]
+    values = [threshold.recall_at_accuracy(scores, target, [2], None) for scores, target in cases]
+    pairs = [(point.accuracy, point.recall) for point in (threshold.at(*case, [2], 0.0) for case in cases)]
+    assert [pairs[i] for i in np.argsort(values)] == sorted(pairs)
+
+
+def test_the_objective_of_a_constrained_search():
+    assert threshold.recall_if_accurate(0.6, 0.9, least=0.9) == 0.6
+    assert threshold.recall_if_accurate(1.0, 0.87, least=0.9) == pytest.approx(-0.03)

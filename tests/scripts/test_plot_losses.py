@@ -25,7 +25,7 @@ def test_one_loss_with_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def test_the_title_gives_the_settings() -> None:
     title, loss, head = plot_losses.configured(["loss=camri", "loss.margin=0.25"])
-    assert title == "camri: margin 0.25, scale 16, above_pi hard"
+    assert title == "camri: margin 0.25, scale 16, above_pi hard, other_margin 0"
     assert loss.margins.tolist() == [0, 0.25, 0]
     assert head.score_type == loss.score_type
     assert plot_losses.configured(["loss=ldam"])[1].margins[1] == 0.5  # the important class is the rarest

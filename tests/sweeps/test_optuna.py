@@ -47,6 +47,44 @@ def test_search_resumes_and_ends_in_its_pareto_front(
     assert sorted(set(numbers)) == sorted((round(a, 4), round(r, 4)) for a, r in front)
 
 
+def test_a_constrained_search_has_one_objective(command: Command, tmp_path: Path) -> None:
+    search = [
+        "hydra/sweeper=optuna_constrained" if item == "hydra/sweeper=optuna" else item
+        for item in SEARCH
+        if item != CALLBACK
+    ]
+    for accuracy, trials in ((0.3, 3), (1.0, 2)):
+        finished = command("train", "-m", *search, f"sweep.min_accuracy={accuracy}", f"hydra.sweeper.n_trials={trials}")
+        assert finished.code == 0, finished.err
+        folder = tmp_path / "logs" / "sweeps" / "search"
+        study = optuna.load_study(
+            study_name=f"search at accuracy {accuracy}", storage=f"sqlite:///{folder / 'study.db'}"
+        )
+        results = [json.loads(path.read_text())["val"] for path in folder.glob("*/result.json")]
+        values = {
+            result["recall_important"] if result["accuracy"] >= accuracy else result["accuracy"] - accuracy
+            for result in results
+        }
+        assert len(study.trials) == trials
+        assert {trial.value for trial in study.trials} <= values
+        text = f"best trial of {folder.relative_to(tmp_path)}: val recall {study.best_value:.4f}"
+        short = f"nearest, its validation accuracy is {-100 * study.best_value:.2f} pp below that"
+        assert (text if study.best_value >= 0 else short) in finished.out
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["hydra/sweeper=optuna_constrained"], "needs the accuracy to keep: sweep.min_accuracy=0.97"),
+        (["hydra/sweeper=optuna", "sweep.min_accuracy=0.9"], "add hydra/sweeper=optuna_constrained, or omit it."),
+        (["seed=0,1", "sweep.min_accuracy=0.9"], "add hydra/sweeper=optuna_constrained, or omit it."),
+    ],
+)
+def test_an_accuracy_belongs_to_a_constrained_search(command: Command, overrides: list[str], message: str) -> None:
+    finished = command("train", "-m", *overrides)
+    assert (finished.code, message in finished.err) == (1, True), finished.err
+
+
 def test_interrupt_stops_cleanly(tmp_path: Path) -> None:
     """In a process of its own: what nobody catches would end this one."""
     search = [sys.executable, "-m", "camri_exp.train", "-m", *SEARCH, "hydra.sweeper.n_trials=2"]
