@@ -17,6 +17,7 @@ def main(cfg: DictConfig) -> None:
     """Write ``evaluation.json`` and figures of ``cfg.checkpoint`` or ``cfg.run``, and print a short table."""
     from camri_exp.evaluation.metrics import evaluate_predictions
     from camri_exp.evaluation.predictions import from_checkpoint, from_run
+    from camri_exp.evaluation.promise import CALIBRATION
     from camri_exp.evaluation.summary import summary_table
     from camri_exp.evaluation.write import write_evaluation
     from camri_exp.stored_config import trusted_names
@@ -24,16 +25,19 @@ def main(cfg: DictConfig) -> None:
     if (cfg.checkpoint is None) == (cfg.run is None):
         raise UserError("Give either checkpoint=PATH (run the model) or run=DIR (the predictions of a finished run).")
     splits, trusted = dict.fromkeys(("val", cfg.split)), trusted_names(cfg.trust)
+    optional = () if cfg.recall is None else (CALIBRATION,)
     if cfg.checkpoint is not None:
         path = Path(cfg.checkpoint)
-        model = from_checkpoint(path, *splits, root=cfg.data.root, device=cfg.device, trusted=trusted)
+        model = from_checkpoint(
+            path, *splits, optional=optional, root=cfg.data.root, device=cfg.device, trusted=trusted
+        )
         run = path.resolve().parent
         run = run.parent if run.name == "checkpoints" else run
     else:
         run = Path(cfg.run)
-        model = from_run(run, *splits, trusted=trusted)
+        model = from_run(run, *splits, optional=optional, trusted=trusted)
     other = from_run(Path(cfg.compare), *splits, trusted=trusted) if cfg.compare is not None else None
-    evaluation = evaluate_predictions(model, cfg.split, other)
+    evaluation = evaluate_predictions(model, cfg.split, other, recall=cfg.recall, confidence=cfg.confidence)
     print(summary_table(evaluation))
     output = Path(cfg.output) if cfg.output else run
     files = write_evaluation(output, evaluation, model, other, figures=cfg.figures)

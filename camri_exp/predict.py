@@ -20,6 +20,7 @@ def main(cfg: DictConfig) -> None:
     from camri_exp.models.checkpoint import load
     from camri_exp.models.inference import Predictor
     from camri_exp.stored_config import trusted_names
+    from camri_exp.text import plural
 
     checkpoint, images = Path(cfg.checkpoint), Path(cfg.images)
     config, model = load(checkpoint, trusted_names(cfg.trust))
@@ -30,18 +31,14 @@ def main(cfg: DictConfig) -> None:
     with pixel_limit(config.data.get("max_pixels")):
         counts = predict_files(predictor, model, images, output, bias=bias, batch_size=batch_size)
     names = ", ".join(model.metadata.important_class_names)
-    lines = [f"{_plural(counts.images, 'image')}, {counts.important} of them predicted as {names}"]
+    lines = [f"{plural(counts.images, 'image')}, {counts.important} of them predicted as {names}"]
     if cfg.bias is not None:
         lines.append(f"bias added to the score of {names}: {bias:+.4g}")
     if counts.unreadable:
-        lines.append(f"{_plural(len(counts.unreadable), 'unreadable file')} skipped, named above")
+        lines.append(f"{plural(len(counts.unreadable), 'unreadable file')} skipped, named above")
     if output is not None:
         lines.append(f"predictions: {output}")
     print("\n".join(lines), file=sys.stderr)
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 if __name__ == "__main__":

@@ -33,3 +33,8 @@ def csv_cell(text: str) -> str:
     """
     line = printable(text.replace("\r", " ").replace("\n", " ").replace("\t", " "))
     return f"'{line}" if text.startswith(FORMULA) else line
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 image`` or ``2 images``."""
+    return f"{number} {noun}{'s' * (number != 1)}"

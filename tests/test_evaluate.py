@@ -57,6 +57,18 @@ def test_a_run_trained_on_a_gpu_in_half_precision_is_evaluated_without_one(runs,
     assert evaluation["accuracy"] == result_of(run)["test"]["accuracy"]
 
 
+def test_a_recall_is_estimated_from_the_validation_images_of_a_run_or_of_a_checkpoint(runs, command):
+    stored, printed = evaluated(command, f"run={runs['ce']}", "recall=0.6", "confidence=0.9", "figures=false")
+    promise = stored["promise"]
+    assert (promise["recall"], promise["confidence"], promise["split"]) == (0.6, 0.9, "val")
+    assert promise["promised"] is False
+    assert f"Threshold {promise['bias']:+.4g}: at least 60 % of 8 would be found, with 90 % confidence" in printed
+    checkpoint = f"checkpoint={runs['ce']}/checkpoints/best.ckpt"
+    computed, _ = evaluated(command, checkpoint, "recall=0.6", "confidence=0.9", "figures=false")
+    assert computed["promise"]["bias"] == pytest.approx(promise["bias"], abs=1e-5)
+    assert computed["promise"]["missed"] == promise["missed"]
+
+
 class Code:
     def __reduce__(self):
         return (print, ("code of the checkpoint ran",))
@@ -103,6 +115,8 @@ def test_data_of_other_classes_is_refused(command, tmp_path):
         (("run=RUN", "split=train"), "stored no predictions of split=train"),
         (("run=RUN", "output=RUN/result.json/x"), "Give output=DIR"),
         (("run=RUN", "compare=nowhere"), "no result.json"),
+        (("run=RUN", "recall=95"), "recall=95; expected a number above 0 and below 1"),
+        (("run=RUN", "recall=0.9", "confidence=1"), "confidence=1; expected a number above 0 and below 1"),
         (("checkpoint=RUN/checkpoints/best.ckpt", "device=tpu9"), "no such device"),
     ],
 )

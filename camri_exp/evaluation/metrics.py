@@ -9,6 +9,7 @@ import numpy.typing as npt
 from camri_exp.evaluation.comparison import compare
 from camri_exp.evaluation.operating_point import operating_point
 from camri_exp.evaluation.predictions import ModelPredictions
+from camri_exp.evaluation.promise import priced_promise
 from camri_exp.evaluation.record import (
     Angles,
     Calibration,
@@ -30,10 +31,18 @@ from camri_exp.results import SplitPredictions
 Array = npt.NDArray[Any]
 
 
-def evaluate_predictions(model: ModelPredictions, split: str, other: ModelPredictions | None = None) -> Evaluation:
+def evaluate_predictions(
+    model: ModelPredictions,
+    split: str,
+    other: ModelPredictions | None = None,
+    *,
+    recall: float | None = None,
+    confidence: float = 0.95,
+) -> Evaluation:
     """Every metric of ``model`` on ``split``; the threshold is chosen on its validation split.
 
-    Where ``other`` is given, the paired comparison with it on the same images is included.
+    Where ``other`` is given, the paired comparison with it on the same images is included. Where ``recall`` is given,
+    the promise of it, and its price on ``split``, are.
 
     Raises:
         UserError: the two models cannot be compared.
@@ -57,6 +66,7 @@ def evaluate_predictions(model: ModelPredictions, split: str, other: ModelPredic
         calibration=_calibration(model, predictions),
         confusion=confusion.tolist(),
         class_names=names,
+        promise=None if recall is None else priced_promise(model.splits, split, important, names, recall, confidence),
         comparison=None if other is None else compare(model, other, split),
         notes=model.notes + _notes(model, split),
     )

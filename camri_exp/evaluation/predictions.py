@@ -59,14 +59,18 @@ class ModelPredictions:
         return Source(self.data, self.loss, self.model, self.seed, self.run, self.checkpoint)
 
 
-def from_run(run: Path, *splits: str, trusted: Collection[str] = ()) -> ModelPredictions:
+def from_run(
+    run: Path, *splits: str, optional: Collection[str] = (), trusted: Collection[str] = ()
+) -> ModelPredictions:
     """The predictions that a finished run stored in ``predictions.npz``; neither the model nor the data is needed.
+
+    ``optional`` are further splits, of which those that the run does not have are left out.
 
     Raises:
         UserError: not the folder of a finished run, or its predictions lack a split.
     """
     result = RunResult.of(run)
-    stored = stored_splits(run, result, *splits)
+    stored = stored_splits(run, result, *splits, optional=optional)
     trained, notes = _checkpoint(run / result.checkpoint)
     probabilities, more = _loss_probabilities(run, result, trained, trusted)
     return ModelPredictions(
@@ -85,8 +89,10 @@ def from_run(run: Path, *splits: str, trusted: Collection[str] = ()) -> ModelPre
     )
 
 
-def stored_splits(run: Path, result: RunResult, *splits: str) -> dict[str, SplitPredictions]:
-    """The predictions of ``splits`` that a finished run stored.
+def stored_splits(
+    run: Path, result: RunResult, *splits: str, optional: Collection[str] = ()
+) -> dict[str, SplitPredictions]:
+    """The predictions of ``splits`` that a finished run stored, and of those of ``optional`` that it has.
 
     Raises:
         UserError: ``predictions.npz`` is missing or damaged, or lacks a split.
@@ -99,7 +105,8 @@ def stored_splits(run: Path, result: RunResult, *splits: str) -> dict[str, Split
     if missing := [split for split in splits if not {f"{split}_scores", f"{split}_target"} <= set(arrays)]:
         advice = NO_CALIBRATION if missing[0] == "calibration" else "Give its checkpoint instead."
         raise UserError(f"run={run} stored no predictions of split={missing[0]}. {advice}")
-    return {split: SplitPredictions.from_arrays(arrays, split) for split in splits}
+    wanted = dict.fromkeys([*splits, *(split for split in optional if f"{split}_scores" in arrays)])
+    return {split: SplitPredictions.from_arrays(arrays, split) for split in wanted}
 
 
 def _checkpoint(path: Path) -> tuple[checkpoints.Checkpoint | None, list[str]]:
@@ -135,6 +142,7 @@ def _loss_probabilities(
 def from_checkpoint(
     path: Path,
     *splits: str,
+    optional: Collection[str] = (),
     root: str | None = None,
     device: str | None = None,
     trusted: Collection[str] = (),
@@ -142,7 +150,8 @@ def from_checkpoint(
     """The predictions of a checkpoint, computed now on the data of its config; ``root`` replaces the data folder.
 
     The validation split, on which the threshold is chosen, is then that of the run, if the run stored its predictions:
-    a new labelled set is not one to choose on.
+    a new labelled set is not one to choose on. The same holds for ``optional`` splits, which are left out where the
+    data does not have them.
 
     Raises:
         UserError: the checkpoint cannot be trusted or does not fit its config, or the data has other classes.
@@ -150,8 +159,9 @@ def from_checkpoint(
     cfg, model = checkpoints.load(path, trusted)
     data = data_of_checkpoint(cfg, model.metadata, path, root)
     predictor = Predictor(model, device=device, precision=cfg.trainer.precision)
-    stored = _stored_validation(path) if root is not None and splits != ("val",) else {}
-    computed = {split: _predict(predictor, data, split) for split in splits if split not in stored}
+    stored = _stored_by_run(path, optional) if root is not None and splits != ("val",) else {}
+    wanted = [*splits, *(split for split in optional if split in data.splits and not stored)]
+    computed = {split: _predict(predictor, data, split) for split in wanted if split not in stored}
     return ModelPredictions(
         data=model.metadata.data,
         loss=model.metadata.loss,
@@ -168,13 +178,15 @@ def from_checkpoint(
     )
 
 
-def _stored_validation(path: Path) -> dict[str, SplitPredictions]:
-    """``val`` with the predictions that the run of a checkpoint stored; empty if it stored those of another one."""
+def _stored_by_run(path: Path, optional: Collection[str]) -> dict[str, SplitPredictions]:
+    """``val`` and the ``optional`` splits that the run of a checkpoint stored; empty if they are of another one."""
     run = path.resolve().parent.parent
     if not (run / RESULT).is_file():
         return {}
     result = RunResult.of(run)
-    return stored_splits(run, result, "val") if (run / result.checkpoint).resolve() == path.resolve() else {}
+    if (run / result.checkpoint).resolve() != path.resolve():
+        return {}
+    return stored_splits(run, result, "val", optional=optional)
 
 
 def _as_array(weight: Tensor | None) -> Array | None:

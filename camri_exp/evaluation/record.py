@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from camri_exp.evaluation.promise import Promise
 from camri_exp.metrics.angles import OwnClassAngles
 from camri_exp.metrics.intervals import Interval, Paired
 from camri_exp.metrics.per_class import ClassMetrics, ClassName, ImportantSet, Mistake
@@ -158,8 +159,9 @@ def _gather_recalls(content: object) -> object:
 class Evaluation(Record):
     """All metrics of one model on one split.
 
-    ``threshold``, ``angles`` and ``calibration`` are None where the model does not have them; ``comparison`` is None
-    unless another model was given. ``confusion`` holds counts (K, K), rows the true class.
+    ``threshold``, ``angles`` and ``calibration`` are None where the model does not have them; ``promise`` is None
+    unless a recall was asked for, and ``comparison`` unless another model was given. ``confusion`` holds counts (K, K),
+    rows the true class.
     """
 
     split: str
@@ -187,6 +189,7 @@ class Evaluation(Record):
     calibration: Calibration | None
     confusion: list[list[int]]
     class_names: list[str]
+    promise: Promise | None = None
     comparison: Annotated[Comparison, BeforeValidator(_gather_recalls)] | None = None
     notes: list[str]
 

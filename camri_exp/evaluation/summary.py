@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from camri_exp.evaluation.promise_text import sentences
 from camri_exp.evaluation.record import Angles, Comparison, Evaluation, ShareInterval
 from camri_exp.metrics.intervals import Paired
 
@@ -19,6 +20,8 @@ def summary_table(evaluation: Evaluation) -> str:
     width = max(len(label) for label, _ in rows + differences)
     lines += [f"{label:{width}}  {text}" for label, text in rows]
     lines += ["", *(f"{label:{width}}  {text}" for label, text in differences)]
+    if evaluation.promise is not None:
+        lines += [*sentences(evaluation.promise), ""]
     lines += [f"note: {note}" for note in evaluation.notes]
     return "\n".join(line.rstrip() for line in lines).rstrip("\n")
 

@@ -40,6 +40,18 @@ def wilson(hits: int, count: int, level: float = LEVEL) -> Interval:
     return Interval(hits / count, float(ends.low), float(ends.high))
 
 
+def clopper_pearson(hits: int, count: int, level: float = LEVEL) -> Interval:
+    """A proportion with the exact interval of Clopper & Pearson (1934), which never covers too little.
+
+    >>> clopper_pearson(9, 10)
+    Interval(value=0.9, low=0.5549838829718047, high=0.9974714214555375)
+    """
+    if not count:
+        return Interval(np.nan, np.nan, np.nan)
+    ends = stats.binomtest(int(hits), int(count)).proportion_ci(level, method="exact")
+    return Interval(hits / count, float(ends.low), float(ends.high))
+
+
 def cluster_bootstrap(
     values: Array,
     groups: Array,

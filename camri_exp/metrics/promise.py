@@ -31,9 +31,9 @@ ROUNDING = 1e-12  # relative, of probabilities
 class RecallThreshold:
     """The bias for a recall, from ``images`` images of the class, of which it misses ``missed``.
 
-    ``best`` is the largest recall that these images allow to promise, with any bias. Where that is less than was asked
-    for, ``reached`` is false, and ``bias`` is the one for ``best``. Without an image that can be found, ``bias`` is NaN
-    and ``best`` is 0.
+    ``best`` is the largest recall that these images allow to promise, with any bias, and ``unchanged`` the largest with
+    a bias of 0. Where ``best`` is less than was asked for, ``reached`` is false, and ``bias`` is the one for ``best``.
+    Without an image that can be found, ``bias`` is NaN and ``best`` is 0.
     """
 
     bias: Number
@@ -41,6 +41,7 @@ class RecallThreshold:
     missed: int
     reached: bool
     best: Number
+    unchanged: Number
 
 
 def required_hits(images: int, recall: float, confidence: float) -> int | None:
@@ -104,12 +105,13 @@ def recall_threshold(
     d = np.sort(margins(scores, important, k))
     images, findable = len(d), int((d < np.inf).sum())
     best = best_recall(images, images - findable, confidence)
+    unchanged = best_recall(images, int((d >= 0).sum()), confidence)
     required = required_hits(images, recall, confidence)
     if not findable:
-        return RecallThreshold(math.nan, images, images, False, best)
+        return RecallThreshold(math.nan, images, images, False, best, unchanged)
     reached = required is not None and required <= findable
     bias = _just_above(d, required if required is not None and reached else findable, float(np.abs(scores).max()))
-    return RecallThreshold(bias, images, int((d >= bias).sum()), reached, best)
+    return RecallThreshold(bias, images, int((d >= bias).sum()), reached, best, unchanged)
 
 
 def _just_above(d: Array, hits: int, largest_score: float) -> float:

@@ -153,6 +153,10 @@ class Train:
     logger: Plugins = Plugins()
 
 
+Recall = Annotated[float, Range(above=0, below=1)] | None
+Confidence = Annotated[float, Range(above=0, below=1)]
+
+
 class DataRoot:
     root: Path | None
 
@@ -162,6 +166,8 @@ class Evaluate:
     run: Path | None
     split: Literal["train", "val", "calibration", "test", "all"]
     compare: Path | None
+    recall: Recall
+    confidence: Confidence
     output: Path | None
     figures: bool
     trust: str | list[str] | None
