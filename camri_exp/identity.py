@@ -27,7 +27,7 @@ PLAIN = re.compile(r"[A-Za-z0-9_.]+=[A-Za-z0-9_.-]*")  # its first "-" in a name
 
 @dataclass(frozen=True)
 class Identity:
-    """The configuration that a run belongs to: equal for runs that differ by the seed alone.
+    """The configuration that a run belongs to: equal for runs that differ by the seed or the fold alone.
 
     A ``class_free`` run does not depend on which class is important, so that a report uses it for every class.
     """
@@ -45,7 +45,9 @@ def identity_of(cfg: DictConfig, needs: Collection[str]) -> Identity:
     if (stored := cfg.get("identity")) is not None:
         return Identity(stored.configuration, stored.class_free)
     class_free = "important_class" not in needs and not _depends_on_class(cfg)
-    common = {"seed": None, **({"important_class": None} if class_free else {})}
+    common: dict[str, Any] = {"seed": None, **({"important_class": None} if class_free else {})}
+    if "fold" in cfg.data:
+        common["data"] = {"fold": None}
     return Identity(config_hash(_with(cfg, **common)), class_free)
 
 

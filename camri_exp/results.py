@@ -50,9 +50,9 @@ class AngleStatistics:
 class RunResult(Record):
     """``result.json`` of a finished run: written last and atomically, so that its presence means the run is finished.
 
-    ``setting`` is equal for runs that differ by the seed alone. A ``class_free`` run does not depend on which class is
-    important: its recalls count for every class. ``data_fingerprint`` is a hash of the test images. ``checkpoint`` is
-    relative to the run's folder.
+    ``setting`` is equal for runs that differ by the seed, or the fold of a cross-validation, alone. A ``class_free``
+    run does not depend on which class is important: its recalls count for every class. ``data_fingerprint`` is a hash
+    of the test images. ``checkpoint`` is relative to the run's folder.
     """
 
     status: str = "finished"
@@ -68,6 +68,8 @@ class RunResult(Record):
     setting: str
     class_free: bool
     data_fingerprint: str | None = None
+    folds: int | None = None
+    fold: int | None = None
     loss_parameters: dict[str, Any]
     val: SplitMetrics
     calibration: SplitMetrics | None = None
@@ -91,6 +93,11 @@ class RunResult(Record):
         if not path.is_file():
             raise UserError(f"{run} holds no {RESULT}: not the folder of a finished run.")
         return cls.read(path)._checked(path)
+
+    @property
+    def repetition(self) -> int:
+        """A number that runs of one setting differ by: the seed s, in a cross-validation s folds + fold."""
+        return self.seed if self.folds is None else self.seed * self.folds + (self.fold or 0)
 
     def _checked(self, where: Path) -> "RunResult":
         """The record itself, where the classes of its fields fit together, which their types alone do not show."""

@@ -94,6 +94,12 @@ def test_runs_that_differ_by_the_seed_are_one_configuration() -> None:
     assert config_hash(config(seed=1)) != config_hash(config(seed=2))
 
 
+def test_runs_that_differ_by_the_fold_are_one_configuration() -> None:
+    runs = [config(data={"name": "digits", "folds": 5, "fold": fold}) for fold in ("${seed}", 1, 2)]
+    assert len({identity_of(run, ()).configuration for run in runs}) == 1
+    assert len({config_hash(run) for run in runs}) == 3
+
+
 def test_the_important_class_counts_where_the_loss_needs_it() -> None:
     for needs, same in ((("num_classes",), True), (("num_classes", "important_class"), False)):
         first, second = (identity_of(config(important_class=k), needs) for k in (3, 8))

@@ -7,7 +7,8 @@ from typing import Any
 from camri_exp.data.cache import cached, image_files
 from camri_exp.data.download import Archive, fetch_and_unpack
 from camri_exp.data.file_based import ImageFileDataModule
-from camri_exp.data.splits import HashRule, indices_by_split
+from camri_exp.data.hash_split import HashSplitDataModule
+from camri_exp.data.splits import indices_by_split
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
 
@@ -15,7 +16,7 @@ ARCHIVE = Archive("https://cvml.ista.ac.at/AwA2/AwA2-data.zip")  # its authors p
 FOLDER = "Animals_with_Attributes2"
 
 
-class AwA2DataModule(ImageFileDataModule):
+class AwA2DataModule(HashSplitDataModule, ImageFileDataModule):
     """AwA2 below ``root/Animals_with_Attributes2``: ``classes.txt`` and ``JPEGImages/<class>/*.jpg``.
 
     The official splits separate classes, for zero-shot learning, and cannot be used for classification. Here the file
@@ -26,7 +27,7 @@ class AwA2DataModule(ImageFileDataModule):
         root: the parent of ``Animals_with_Attributes2``.
         image_size: 64; 224 for pretrained backbones.
         on_error: ``stop`` at corrupt image files, or ``skip`` them.
-        rest: see ``ImageFileDataModule``.
+        rest: see ``HashSplitDataModule`` and ``ImageFileDataModule``.
 
     Raises:
         UserError: the data is missing and cannot be downloaded, or is incomplete.
@@ -58,8 +59,7 @@ class AwA2DataModule(ImageFileDataModule):
         paths = [os.path.join(self.folder, "JPEGImages", name) for name in names]
         source = image_files(paths, [label for _, label in files], names, self.preprocessing)
         images = cached(source, self.cache_dir, self.folder, self.on_error)
-        rule = HashRule(calibration=self.calibration_fraction)
-        splits = [rule(Path(name).name) for name in names]
+        splits = [self.rule(Path(name).name) for name in names]
         return {split: images.split(index) for split, index in indices_by_split(splits).items()}
 
     def _classes(self) -> list[str]:

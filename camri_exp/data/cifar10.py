@@ -22,21 +22,23 @@ TRAINING, TEST = 50_000, 10_000
 class CIFAR10DataModule(ImageDataModule):
     """CIFAR-10 below ``root/cifar-10-batches-py``; torchvision downloads it and checks its MD5 sums.
 
-    Validation is a tenth of each class's training images, chosen by a stable hash: the same on every machine.
+    Validation images are chosen by a stable hash from each class's training images: the same on every machine.
 
     Args:
         root: the parent of ``cifar-10-batches-py``.
         image_size: 32.
+        val_fraction: the fraction of the training images of each class that is used for validation.
         rest: see ``ImageDataModule``.
 
     Raises:
         UserError: the data is missing or damaged, and cannot be downloaded.
     """
 
-    def __init__(self, root: str, image_size: int = 32, **rest: Any) -> None:
+    def __init__(self, root: str, image_size: int = 32, val_fraction: float = 0.1, **rest: Any) -> None:
         super().__init__(root=root, image_size=image_size, **rest)
         if image_size != 32:
             raise ValueError(f"image_size={image_size}; the images of CIFAR-10 have 32 x 32 pixels")
+        self.val_fraction = val_fraction
         self.folder = Path(root) / "cifar-10-batches-py"
 
     def prepare_data(self) -> None:
@@ -53,7 +55,7 @@ class CIFAR10DataModule(ImageDataModule):
         source = Source([self.folder / name for name in FILES], "cifar10", (TRAINING + TEST, 3, 32, 32), self._read)
         images = cached(source, self.cache_dir, self.folder.parent)
         self.class_names = list(CLASSES)
-        fractions = {"val": 0.1, "calibration": self.calibration_fraction}
+        fractions = {"val": self.val_fraction, "calibration": self.calibration_fraction}
         held_out = hold_out(images.target[:TRAINING], images.names[:TRAINING], fractions)
         splits = held_out | {"test": np.arange(TRAINING, TRAINING + TEST)}
         return {split: images.split(index) for split, index in splits.items()}

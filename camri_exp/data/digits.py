@@ -3,22 +3,24 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from camri_exp.data.base import ImageDataModule
+from camri_exp.data.hash_split import HashSplitDataModule
+from camri_exp.data.splits import HashRule, indices_by_split
 from camri_exp.data.storage import ImageTable, SplitView
 
 
-class DigitsDataModule(ImageDataModule):
+class DigitsDataModule(HashSplitDataModule):
     """Grey 8 x 8 digits (Alpaydin & Kaynak 1998, UCI), 70 % training, 10 % validation, 20 % test, stratified.
 
     Calibration images, where wanted, are taken from training. The split is fixed, so that runs of different seeds are
-    tested on the same images.
+    tested on the same images. With ``folds``, the rule decides by the names ``digit 0``, ….
 
     Args:
         image_size: 8.
-        rest: see ``ImageDataModule``.
+        rest: see ``HashSplitDataModule``.
     """
 
     def __init__(self, image_size: int = 8, **rest: Any) -> None:
@@ -31,10 +33,19 @@ class DigitsDataModule(ImageDataModule):
         self.class_names = [str(digit) for digit in range(10)]
         grey = np.round(digits.images * (255 / 16)).astype(np.uint8)  # 17 levels in the source
         images = ImageTable.in_memory(grey[:, None], digits.target, [f"digit {i}" for i in range(len(grey))])
-        rest, test = train_test_split(np.arange(len(grey)), test_size=0.2, stratify=digits.target, random_state=0)
-        train, val = train_test_split(rest, test_size=0.125, stratify=digits.target[rest], random_state=0)
-        splits = {"train": train, "val": val, "test": test}
-        if share := self.calibration_fraction * len(grey) / len(train):
-            kept, held = train_test_split(train, test_size=share, stratify=digits.target[train], random_state=0)
-            splits |= {"train": kept, "calibration": held}
-        return {split: images.split(index) for split, index in splits.items()}
+        if self.rule.folds:
+            by_hash = indices_by_split([self.rule(name) for name in images.names])
+            return {split: images.split(index) for split, index in by_hash.items()}
+        return {split: images.split(index) for split, index in _stratified(digits.target, self.rule).items()}
+
+
+def _stratified(target: npt.NDArray[np.int64], rule: HashRule) -> dict[str, npt.NDArray[np.int64]]:
+    """The indices of the images of each split, drawn by scikit-learn with seed 0 for the fractions of ``rule``."""
+    splits, left = {"train": np.arange(len(target))}, 1.0
+    for split in ("test", "val", "calibration"):
+        if share := getattr(rule, split):
+            train = splits["train"]
+            drawn = train_test_split(train, test_size=share / left, stratify=target[train], random_state=0)
+            splits |= dict(zip(("train", split), drawn, strict=True))
+            left -= share
+    return splits

@@ -13,6 +13,7 @@ from camri_exp.data.csv_list import LabelledFile, read_csv
 from camri_exp.data.decode import pixel_limit
 from camri_exp.data.file_based import ImageFileDataModule
 from camri_exp.data.groups import groups_of
+from camri_exp.data.hash_split import HashSplitDataModule
 from camri_exp.data.image_walk import LeftOut, is_foreign, walk_images
 from camri_exp.data.labels import cleaned, in_order
 from camri_exp.data.splits import SPLITS, HashRule, indices_by_split
@@ -21,7 +22,7 @@ from camri_exp.errors import UserError
 from camri_exp.text import printable
 
 
-class FolderDataModule(ImageFileDataModule):
+class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
     """Images of any size and format that Pillow reads.
 
     ``root`` is one of
@@ -47,7 +48,7 @@ class FolderDataModule(ImageFileDataModule):
         max_pixels: images of more pixels are refused, because a small file can hold very many; null is Pillow's limit
             of about 179 million.
         drop_leaked: drop the validation and test images that equal a training image pixel by pixel.
-        rest: see ``ImageFileDataModule``.
+        rest: see ``HashSplitDataModule`` and ``ImageFileDataModule``.
 
     Raises:
         UserError: no such folder, no images, a class without training images, or an invalid CSV.
@@ -84,7 +85,7 @@ class FolderDataModule(ImageFileDataModule):
             raise UserError(f"data.root={root}: there is no such folder or CSV file.")
         labels = cleaned((file.label for file in files), str(root))
         files = with_groups([replace(file, label=labels[file.label]) for file in files], self.group_pattern)
-        files = with_splits(files, HashRule(calibration=self.calibration_fraction))
+        files = with_splits(files, self.rule)
         self.class_names = class_names(files, root, self.expected_classes)
         ids = {name: i for i, name in enumerate(self.class_names)}
         names = [file.path for file in files]
@@ -190,8 +191,13 @@ def with_splits(files: list[LabelledFile], rule: HashRule) -> list[LabelledFile]
     """Files without a split get that of their group, or one by ``rule``. A missing split is taken from train by it.
 
     Raises:
-        UserError: a group with images in two of the given splits.
+        UserError: a group with images in two of the given splits, or a given split and folds.
     """
+    if rule.folds and (other := next((file for file in files if file.split not in (None, "train")), None)):
+        raise UserError(
+            f"data.folds={rule.folds}: {printable(other.path)} has the split {other.split}; a cross-validation needs "
+            "images without a split, or in train/ alone."
+        )
     given: dict[str, str] = {}
     for file in files:
         if file.group and file.split and given.setdefault(file.group, file.split) != file.split:

@@ -10,10 +10,9 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from camri_exp.errors import UserError
-
 # Calibration images choose nothing: promises on the recall are calibrated on them. Not every data set has them.
 SPLITS = ("train", "val", "calibration", "test")
+TEST_FRACTION = 0.2
 
 
 def stable_fraction(name: str) -> float:
@@ -36,21 +35,41 @@ class HashRule:
         test: the fraction of test images.
         val: the fraction of validation images.
         calibration: the fraction of calibration images, which follow those of validation.
+        folds: the number of folds of a cross-validation; each has another ``1 / folds`` of the names as test, in place
+            of ``test``. Fold 0 of 5 is the rule without folds.
+        fold: from 0 to ``folds - 1``.
+
+    Raises:
+        ValueError: fractions that leave no training images, both ``test`` and ``folds``, or no such fold.
     """
 
-    test: float = 0.2
+    test: float = TEST_FRACTION
     val: float = 0.1
     calibration: float = 0.0
+    folds: int | None = None
+    fold: int = 0
 
     def __post_init__(self) -> None:
-        if (held_out := self.test + self.val + self.calibration) >= 1:
-            raise UserError(f"the held-out fractions add up to {held_out:g}, which leaves no training images.")
+        if self.folds is not None and (self.folds < 2 or self.test != TEST_FRACTION):
+            raise ValueError(
+                f"folds={self.folds} and test_fraction={self.test}; expected at least 2 folds, each of which tests "
+                "1 / folds of the images, and then no test_fraction"
+            )
+        if not 0 <= self.fold < (self.folds or 1):
+            raise ValueError(f"fold={self.fold} and folds={self.folds}; expected folds=K and a fold from 0 to K - 1")
+        if (held_out := sum(self._fractions.values())) >= 1:
+            raise ValueError(f"the held-out fractions add up to {held_out:g}, which leaves no training images")
+
+    @property
+    def _fractions(self) -> dict[str, float]:
+        test = 1 / self.folds if self.folds else self.test
+        return {"test": test, "val": self.val, "calibration": self.calibration}
 
     def __call__(self, name: str) -> str:
-        fraction, end = stable_fraction(name), 0.0
-        for split in ("test", "val", "calibration"):
-            end += getattr(self, split)
-            if fraction < end:
+        position, end = (stable_fraction(name) - self.fold / (self.folds or 1)) % 1, 0.0
+        for split, share in self._fractions.items():
+            end += share
+            if position < end:
                 return split
         return "train"
 

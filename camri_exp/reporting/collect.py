@@ -32,6 +32,7 @@ RUN_FILES = {RESULT, FAILURE, JOB, CONFIG}
 # Overrides that other fields of a run contain, or that do not change what it computes.
 NOT_IN_LABELS = (
     "seed=",
+    "data.fold=",
     "sweep.",
     "logger",
     "baseline=",
@@ -47,9 +48,9 @@ NOT_IN_LABELS = (
 class Run:
     """One finished run, from its ``result.json``.
 
-    Two runs have the same ``setting`` exactly when they differ by the seed alone. A ``class_free`` run does not depend
-    on which class is important: its recalls count for every class. ``overrides`` are those that distinguish
-    configurations.
+    Two runs have the same ``setting`` exactly when they differ by the seed alone, which counts the folds too. A
+    ``class_free`` run does not depend on which class is important: its recalls count for every class. ``overrides``
+    are those that distinguish configurations.
     """
 
     folder: Path
@@ -67,6 +68,7 @@ class Run:
     fit_seconds: float
     angles: AngleStatistics | None = None
     data_fingerprint: str | None = None
+    fold: int | None = None
     damaged: list[str] = field(default_factory=list, compare=False)  # messages on files that were read later
 
     def accuracy(self, split: str) -> float:
@@ -194,7 +196,8 @@ def _run(folder: Path, result: RunResult) -> Run:
         data=result.data,
         model=result.model,
         loss=result.loss,
-        seed=result.seed,
+        seed=result.repetition,
+        fold=result.fold,
         important=tuple(result.important_class),
         class_names=tuple(result.class_names),
         setting=result.setting,

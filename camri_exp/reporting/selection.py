@@ -150,16 +150,16 @@ def _compare(task: Task, runs: list[Run], protocol: Protocol) -> TaskComparison:
 
 def _check_images(task: Task, runs: Iterable[Run]) -> None:
     """Runs of earlier versions have no fingerprint of their test images and are compared with any other."""
-    first: dict[str, Run] = {}
+    first: dict[int | None, Run] = {}  # by fold: each tests other images
     for run in runs:
-        if run.data_fingerprint is not None:
-            first.setdefault(run.data_fingerprint, run)
-    if len(first) > 1:
-        one, other, *_ = first.values()
-        raise UserError(
-            f"{one.folder} and {other.folder} were tested on different images of {task.data}: the data, or a key that "
-            "selects it, changed between them. Report them separately, or train the older runs again."
-        )
+        if run.data_fingerprint is None:
+            continue
+        one = first.setdefault(run.fold, run)
+        if one.data_fingerprint != run.data_fingerprint:
+            raise UserError(
+                f"{one.folder} and {run.folder} were tested on different images of {task.data}: the data, or a key "
+                "that selects it, changed between them. Report them separately, or train the older runs again."
+            )
 
 
 def _check_recalls(task: Task, configurations: Iterable[Configuration], protocol: Protocol) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from camri_exp.schema.values import Pattern, Range, Words
 
 Count = Annotated[int, Range(least=1)]
+HeldOut = Annotated[float, Range(above=0, below=1)]
 Share = Annotated[float, Range(least=0, most=1)]
 Limit = Annotated[
     Annotated[int, Range(least=0)] | Annotated[float, Range(above=0, most=1)],
@@ -65,6 +66,10 @@ class Data(Plugin):
     important_class: Classes = None
     batch_size: BatchSize = 64
     image_size: Annotated[int, Range(1, 4096)] = 32
+    test_fraction: HeldOut = 0.2
+    val_fraction: HeldOut = 0.1
+    folds: Annotated[int, Range(2, 1000)] | None = None
+    fold: Annotated[int, Range(least=0)] = 0
     calibration_fraction: Annotated[float, Range(least=0, below=1)] = 0.0
     augmentation: Augmentation | None = None
     imbalance: Imbalance | None = None

@@ -202,6 +202,8 @@ def _result(
         config_hash=identity.config_hash(cfg),
         setting=own.configuration,
         data_fingerprint=data.fingerprint,
+        folds=(folds := cfg.data.get("folds")),
+        fold=cfg.data.fold if folds else None,
         class_free=own.class_free,
         loss_parameters=identity.loss_parameters(cfg),
         val=_metrics(model, predictions["val"]),

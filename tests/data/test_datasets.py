@@ -313,3 +313,34 @@ def test_imbalance_changes_training_only(tmp_path: Path) -> None:
 def test_invalid_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DigitsDataModule(**settings)
+
+
+def test_the_fractions_of_the_splits(tmp_path: Path) -> None:
+    """With the default fractions the splits are those of the first version, which other tests check by their hash."""
+    digits = ready(DigitsDataModule(test_fraction=0.3, val_fraction=0.2, calibration_fraction=0.1))
+    assert {split: digits.length(split) for split in digits.splits} == {
+        "train": 717, "test": 540, "val": 360, "calibration": 180
+    }  # fmt: skip
+    assert max(np.abs(np.bincount(digits.splits["calibration"].target) - 18)) <= 1
+    root = image_files.class_folders(tmp_path, count=100)
+    data = ready(FolderDataModule(str(root), image_size=8, test_fraction=0.4, val_fraction=0.3))
+    rule = HashRule(test=0.4, val=0.3)
+    assert all(rule(name) == split for split in SPLITS for name in data.names(split))
+
+
+@pytest.mark.parametrize("kind", ["digits", "awa2", "folder"])
+def test_every_image_is_tested_in_exactly_one_fold(kind: str, tmp_path: Path) -> None:
+    made(kind, tmp_path)
+    tested: list[str] = []
+    for fold in range(3):
+        data = made(kind, tmp_path, folds=3, fold=fold)
+        tested += data.names("test")
+        everything = [name for split in SPLITS for name in data.names(split)]
+        assert len(set(everything)) == len(everything)
+    assert sorted(tested) == sorted(everything)
+
+
+def test_folds_need_images_without_a_split(tmp_path: Path) -> None:
+    root = image_files.split_folders(tmp_path)
+    with pytest.raises(UserError, match=r"folds=3: val/cat/0\.png has the split val; a cross-validation needs images"):
+        ready(FolderDataModule(str(root), image_size=8, folds=3))

@@ -69,8 +69,39 @@ def test_calibration_follows_validation_in_the_rule() -> None:
     pairs = Counter(zip(before, after, strict=True))
     assert set(pairs) == {("train", "train"), ("train", "calibration"), ("val", "val"), ("test", "test")}
     assert pairs["train", "calibration"] / 20_000 == pytest.approx(0.15, abs=0.01)
-    with pytest.raises(UserError, match=r"add up to 1\.1, which leaves no training images"):
-        HashRule(calibration=0.8)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"calibration": 0.8}, r"the held-out fractions add up to 1\.1, which leaves no training images"),
+        ({"folds": 2, "val": 0.3, "calibration": 0.2}, "the held-out fractions add up to 1, which leaves no"),
+        ({"folds": 1}, "folds=1 and test_fraction=0.2; expected at least 2 folds"),
+        ({"folds": 4, "test": 0.25}, "folds=4 and test_fraction=0.25; .* and then no test_fraction"),
+        ({"folds": 5, "fold": 5}, "fold=5 and folds=5; expected folds=K and a fold from 0 to K - 1"),
+        ({"fold": 1}, "fold=1 and folds=None; expected folds=K and a fold"),
+        ({"folds": 5, "fold": -1}, "fold=-1 and folds=5; expected"),
+    ],
+)
+def test_invalid_rules_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        HashRule(**settings)
+
+
+@given(st.integers(2, 12), st.text(min_size=1, max_size=20))
+def test_every_name_is_test_in_exactly_one_fold(folds: int, name: str) -> None:
+    splits = [HashRule(folds=folds, fold=fold, val=0.1, calibration=0.05)(name) for fold in range(folds)]
+    assert splits.count("test") == 1
+    assert splits.count("val") <= 2
+
+
+def test_folds_have_their_fractions_and_the_first_of_five_is_the_rule() -> None:
+    names = [f"image {i}" for i in range(20_000)]
+    assert all(HashRule(folds=5)(name) == rule(name) for name in names)
+    for fold in range(4):
+        often = Counter(map(HashRule(folds=4, fold=fold, val=0.2), names))
+        assert often["test"] / 20_000 == pytest.approx(0.25, abs=0.01)
+        assert often["val"] / 20_000 == pytest.approx(0.2, abs=0.01)
 
 
 def test_imbalance_of_one_class() -> None:

@@ -198,6 +198,11 @@ def test_runs_that_were_tested_on_different_images_are_not_compared(tmp_path: Pa
     assert len(compared(tmp_path)) == len(before)
     set_fingerprint("*", "a")
     assert len(compared(tmp_path)) == len(before)
+    for path in tmp_path.glob("*/result.json"):  # each fold of a cross-validation tests other images
+        result = json.loads(path.read_text())
+        fold = {"folds": 50, "fold": result["seed"], "data_fingerprint": f"fold {result['seed']}"}
+        path.write_text(json.dumps(result | fold))
+    assert len(compared(tmp_path)) == len(before)
     set_fingerprint("camri+0.1*", "b")
     with pytest.raises(UserError, match=r"were tested on different images of toy: the data, or a key that selects it"):
         compared(tmp_path)
