@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from camri_exp.deploy.parity import Parity
+    from camri_exp.evaluation.operating_point import OperatingPoint
     from camri_exp.models.metadata import ModelMetadata
 
 
@@ -21,6 +22,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.checkpoint is None or cfg.output is None:
         raise UserError("Give checkpoint=PATH and output=FILE.")
     from camri_exp.deploy import parity
+    from camri_exp.deploy.decision import PredictingModel, predicting
     from camri_exp.deploy.formats import FORMATS
     from camri_exp.deploy.metadata import export_metadata
     from camri_exp.files import atomic_path, require_writable
@@ -34,14 +36,16 @@ def main(cfg: DictConfig) -> None:
         raise UserError(f"output={output}: format={cfg.format} writes a file that ends in {suffix}.")
     require_writable(output.parent, "Give another file: output=FILE")
     config, model = load(checkpoint, trusted_names(cfg.trust))
-    bias, origin = _bias(cfg, checkpoint)
+    point = _operating_point(cfg, checkpoint)
     images = _images(cfg, config, model.metadata)
     predictor = Predictor(model, device="cpu")
     example = images[:1].repeat(2, 1, 1, 1)  # the exporters would treat a batch size of 1 as a constant
     try:
         with atomic_path(output) as temporary:
-            file = write(predictor.model, example, export_metadata(model.metadata, bias), temporary)
-            result = parity.compare(lambda pixels: predictor(images.new_tensor(pixels)), file, images.numpy())
+            exported = PredictingModel(predictor.model, len(model.class_names), model.important_class, point.bias)
+            file = write(exported, example, export_metadata(model.metadata, point), temporary)
+            original = predicting(predictor, model.important_class, point.bias)
+            result = parity.compare(original, file, images.numpy())
             if not result.difference < parity.TOLERANCE:
                 raise UserError(
                     f"the exported model differs from PyTorch by {result.difference:.2g}, more than rounding "
@@ -49,19 +53,19 @@ def main(cfg: DictConfig) -> None:
                 )
     except OSError as error:
         raise UserError(f"output={output} cannot be written: {error.strerror}. Give another file.") from error
-    print(_summary(cfg.format, model.metadata, output, result, f"{bias:+.4g} {origin}"))
+    print(_summary(cfg.format, model.metadata, output, result, point))
 
 
-def _bias(cfg: DictConfig, checkpoint: Path) -> tuple[float, str]:
-    """The bias to store, and where it comes from."""
-    from camri_exp.evaluation.operating_point import bias_of_checkpoint
+def _operating_point(cfg: DictConfig, checkpoint: Path) -> "OperatingPoint":
+    """The operating point to export; the unchanged model where none could be chosen on validation."""
+    from camri_exp.evaluation.operating_point import OperatingPoint, operating_point_of
 
-    if cfg.bias != "auto":
-        return float(cfg.bias), "(given)"
     try:
-        return bias_of_checkpoint(checkpoint), "(chosen on validation)"
+        return operating_point_of(checkpoint, cfg.bias, cfg.recall, cfg.confidence)
     except UserError as error:
-        return 0.0, f"because {error}"
+        if cfg.recall is not None:
+            raise
+        return OperatingPoint(0.0, f"because {error}")
 
 
 def _images(cfg: DictConfig, config: DictConfig, metadata: "ModelMetadata") -> "Tensor":
@@ -90,8 +94,11 @@ def _images(cfg: DictConfig, config: DictConfig, metadata: "ModelMetadata") -> "
     raise UserError(f"images={cfg.images} contains no image that can be read for the comparison.")
 
 
-def _summary(format_name: str, metadata: "ModelMetadata", output: Path, parity: "Parity", bias: str) -> str:
+def _summary(
+    format_name: str, metadata: "ModelMetadata", output: Path, parity: "Parity", point: "OperatingPoint"
+) -> str:
     from camri_exp.deploy.parity import TOLERANCE
+    from camri_exp.evaluation.promise_text import sentences
 
     (one_torch, one_file), (all_torch, all_file) = parity.milliseconds
     runtime = "onnxruntime" if format_name == "onnx" else "the program"
@@ -102,7 +109,8 @@ def _summary(format_name: str, metadata: "ModelMetadata", output: Path, parity: 
             f"(below {TOLERANCE:g}), {parity.same_prediction} predictions the same",
             f"1 image: PyTorch {one_torch:.2f} ms, {runtime} {one_file:.2f} ms; "
             f"{parity.images} images: {all_torch:.1f} ms, {all_file:.1f} ms",
-            f"bias of {', '.join(metadata.important_class_names)} in the metadata: {bias}",
+            f"bias of {', '.join(metadata.important_class_names)} in the output prediction: {point}",
+            *(() if point.promise is None else sentences(point.promise)),
         ]
     )
 

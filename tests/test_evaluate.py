@@ -115,8 +115,8 @@ def test_data_of_other_classes_is_refused(command, tmp_path):
         (("run=RUN", "split=train"), "stored no predictions of split=train"),
         (("run=RUN", "output=RUN/result.json/x"), "Give output=DIR"),
         (("run=RUN", "compare=nowhere"), "no result.json"),
-        (("run=RUN", "recall=95"), "recall=95; expected a number above 0 and below 1"),
-        (("run=RUN", "recall=0.9", "confidence=1"), "confidence=1; expected a number above 0 and below 1"),
+        (("run=RUN", "recall=95"), "recall=95: expected a number above 0 and below 1"),
+        (("run=RUN", "recall=0.9", "confidence=1"), "confidence=1: expected a number above 0 and below 1"),
         (("checkpoint=RUN/checkpoints/best.ckpt", "device=tpu9"), "no such device"),
     ],
 )

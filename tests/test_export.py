@@ -15,6 +15,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from camri_exp.deploy import parity
+from camri_exp.evaluation.operating_point import bias_of_checkpoint
+from camri_exp.metrics.threshold import moved
 from tests.helpers.runs import trained
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -45,9 +47,12 @@ def test_onnxruntime_gives_the_scores_of_the_test_run(runs, command, loss):
     printed = exported(command, runs[loss], "model.onnx")
     session = onnxruntime.InferenceSession("model.onnx")
     pixels, expected = digits(runs[loss], "test")
-    scores, probabilities = session.run(None, {"images": pixels})
+    scores, probabilities, prediction = session.run(None, {"images": pixels})
     np.testing.assert_allclose(scores, expected, atol=1e-4)
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    bias = bias_of_checkpoint(runs[loss] / "checkpoints" / "best.ckpt")
+    assert prediction.dtype == np.int64
+    np.testing.assert_array_equal(prediction, moved(expected, [8], bias))
     assert "largest difference" in printed
     assert "64 predictions the same" in printed
     for size in (1, 3, 17):
@@ -58,7 +63,7 @@ def test_the_margin_is_not_in_the_file(runs, command):
     exported(command, runs["camri"], "model.onnx")
     graph = onnx.load("model.onnx").graph
     assert [value.name for value in graph.input] == ["images"]
-    assert [value.name for value in graph.output] == ["scores", "probabilities"]
+    assert [value.name for value in graph.output] == ["scores", "probabilities", "prediction"]
     for constant in graph.initializer:
         assert not np.isclose(onnx.numpy_helper.to_array(constant).astype(float), 4 * np.pi / 64).any(), constant.name
     assert not {"Cos", "Sin", "Acos"} & {node.op_type for node in graph.node}
@@ -82,7 +87,8 @@ def test_a_torch_program_has_the_same_scores_and_metadata(runs, command):
     program = torch.export.load("model.pt2", extra_files=extra).module()
     pixels, expected = digits(runs["camri"], "test")
     for size in (1, 3, len(pixels)):
-        scores, _ = program(torch.from_numpy(pixels[:size]))
+        scores, _, prediction = program(torch.from_numpy(pixels[:size]))
+        assert prediction.shape == (size,)
         np.testing.assert_allclose(scores.detach().numpy(), expected[:size], atol=1e-4)
     assert json.loads(extra["camri_exp.json"])["important_class"] == [8]
 

@@ -22,12 +22,13 @@ from torch.export import Dim
 from camri_exp.errors import UserError, first_line
 
 Array = npt.NDArray[Any]
-Runner = Callable[[Array], tuple[Array, Array]]  # uint8 pixels (n, C, H, W) to scores and probabilities
+Runner = Callable[[Array], tuple[Array, ...]]  # uint8 pixels (n, C, H, W) to the arrays of OUTPUTS
+OUTPUTS = ["scores", "probabilities", "prediction"]
 EXTRA_FILE = "camri_exp.json"  # holds the metadata of a torch.export program
 
 
 def to_onnx(model: nn.Module, example: Tensor, metadata: Mapping[str, str], output: Path) -> Runner:
-    """Write ONNX with torch's exporter: input ``images``, outputs ``scores`` and ``probabilities``, any batch size.
+    """Write ONNX with torch's exporter: input ``images``, the outputs ``OUTPUTS``, any batch size.
 
     ``example`` holds uint8 pixels (n, C, H, W) of at least two images, because the exporter would treat a batch size of
     1 as a constant.
@@ -46,14 +47,14 @@ def to_onnx(model: nn.Module, example: Tensor, metadata: Mapping[str, str], outp
             dynamo=True,
             verbose=False,
             input_names=["images"],
-            output_names=["scores", "probabilities"],
+            output_names=OUTPUTS,
             dynamic_shapes={"images": {0: Dim("batch", min=1)}},
         )
         assert program is not None
         program.model.metadata_props.update(metadata)
         program.save(str(output))
     session = onnxruntime.InferenceSession(str(output), providers=["CPUExecutionProvider"])
-    return lambda pixels: tuple(session.run(["scores", "probabilities"], {"images": pixels}))
+    return lambda pixels: tuple(session.run(OUTPUTS, {"images": pixels}))
 
 
 def to_program(model: nn.Module, example: Tensor, metadata: Mapping[str, str], output: Path) -> Runner:
@@ -73,10 +74,10 @@ def to_program(model: nn.Module, example: Tensor, metadata: Mapping[str, str], o
         output.write_bytes(buffer.getvalue())
         program = torch.export.load(output).module()
 
-    def run(pixels: Array) -> tuple[Array, Array]:
+    def run(pixels: Array) -> tuple[Array, ...]:
         with torch.no_grad():
-            scores, probabilities = program(torch.from_numpy(np.ascontiguousarray(pixels)))
-        return scores.numpy(), probabilities.numpy()
+            scores, probabilities, prediction = program(torch.from_numpy(np.ascontiguousarray(pixels)))
+        return scores.numpy(), probabilities.numpy(), prediction.numpy()
 
     return run
 

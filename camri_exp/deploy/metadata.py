@@ -1,9 +1,12 @@
 """The metadata in an exported model, with which it can be used without this package."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import camri_exp
+from camri_exp.evaluation.operating_point import OperatingPoint
+from camri_exp.evaluation.record import plain
 from camri_exp.models.metadata import ModelMetadata
 
 PREPROCESSING = (
@@ -15,13 +18,19 @@ PREPROCESSING = (
 )
 
 
-def export_metadata(model: ModelMetadata, bias: float) -> dict[str, str]:
+def export_metadata(model: ModelMetadata, point: OperatingPoint) -> dict[str, str]:
     """The metadata of an exported file; every value is JSON.
 
-    ``bias`` is to be added to the scores of the important classes; 0 leaves the model as it is.
+    ``bias`` is the one in the output ``prediction``: a number, or a list with one for each important class.
     """
     keys = ("class_names", "important_class", "mean", "std", "data", "loss", "model")
     values = {key: getattr(model, key) for key in keys} | asdict(model.preprocessing)
     values["important_class_names"] = model.important_class_names
-    values |= {"bias": bias, "preprocessing": PREPROCESSING, "camri_exp": camri_exp.__version__}
+    bias = list(point.bias) if isinstance(point.bias, Sequence) else point.bias
+    values |= {
+        "bias": bias,
+        "promise": plain(point.promise),
+        "preprocessing": PREPROCESSING,
+        "camri_exp": camri_exp.__version__,
+    }
     return {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}

@@ -43,6 +43,17 @@ def class_sentence(promise: Promise, own: ClassPromise) -> str:
     return f"{text} The threshold 0, the unchanged model, finds more: at least {_rounded_down(own.unchanged)}."
 
 
+def review_sentence(band: Promise) -> str:
+    """What is expected below the lower threshold of a band for review."""
+    names = ", ".join(own.class_name for own in band.per_class)
+    biases = ", ".join(f"{bias:+.4g}" for bias in band.biases)
+    verb = "are" if band.promised else "would be"
+    return (
+        f"below the lower threshold ({biases}) {verb} at most {percent(1 - band.recall)} of {names}, with "
+        f"{percent(band.confidence)} confidence"
+    )
+
+
 def _obstacle(promise: Promise, own: ClassPromise, confidence: float) -> str:
     """Why the recall is out of reach."""
     fewest, units = fewest_images(promise.recall, confidence), own.images if own.groups is None else own.groups

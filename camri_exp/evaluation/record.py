@@ -195,17 +195,18 @@ class Evaluation(Record):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values under the keys of the file; optional fields without a value are left out."""
-        content: dict[str, Any] = _plain(self)
+        content: dict[str, Any] = plain(self)
         return content
 
 
-def _plain(value: object) -> Any:
+def plain(value: object) -> Any:
+    """A record of this module, or a part of one, as plain values under the keys of the file."""
     if dataclasses.is_dataclass(value):
         optional = {f.name for f in dataclasses.fields(value) if f.default is None}
         values = {name: part for name, part in vars(value).items() if part is not None or name not in optional}
         if isinstance(value, Comparison):
             values |= {RECALL_OF + name: paired for name, paired in values.pop("recall").items()}
-        return {KEYS.get(name, name): _plain(part) for name, part in values.items()}
+        return {KEYS.get(name, name): plain(part) for name, part in values.items()}
     if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, list) else value
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list) else value

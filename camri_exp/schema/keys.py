@@ -189,6 +189,10 @@ class Predict:
     images: Path | None
     output: Path | None
     bias: Annotated[Bias | None, Words("a number, or auto for the one chosen on validation")]
+    recall: Recall
+    confidence: Confidence
+    review: Annotated[float, Range(above=0, below=1)] | None
+    probabilities: bool
     batch_size: BatchSize | None
     trust: str | list[str] | None
     device: Device | None
@@ -199,6 +203,8 @@ class Export:
     output: Path | None
     format: Literal["onnx", "torch"]
     bias: Bias
+    recall: Recall
+    confidence: Confidence
     images: Path | None
     trust: str | list[str] | None
     check_images: Annotated[int, Range(1, 10_000)]
