@@ -22,6 +22,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.checkpoint is None or cfg.output is None:
         raise UserError("Give checkpoint=PATH and output=FILE.")
     from camri_exp.deploy import parity
+    from camri_exp.deploy.card import check_card, write_card
     from camri_exp.deploy.decision import PredictingModel, predicting
     from camri_exp.deploy.formats import FORMATS
     from camri_exp.deploy.metadata import export_metadata
@@ -35,6 +36,7 @@ def main(cfg: DictConfig) -> None:
     if output.suffix != suffix:
         raise UserError(f"output={output}: format={cfg.format} writes a file that ends in {suffix}.")
     require_writable(output.parent, "Give another file: output=FILE")
+    check_card(output.parent)
     config, model = load(checkpoint, trusted_names(cfg.trust))
     point = _operating_point(cfg, checkpoint)
     images = _images(cfg, config, model.metadata)
@@ -51,9 +53,11 @@ def main(cfg: DictConfig) -> None:
                     f"the exported model differs from PyTorch by {result.difference:.2g}, more than rounding "
                     f"({parity.TOLERANCE:g}); nothing was written. Please report this model."
                 )
+        card = write_card(output, checkpoint, model.metadata, point)
     except OSError as error:
         raise UserError(f"output={output} cannot be written: {error.strerror}. Give another file.") from error
     print(_summary(cfg.format, model.metadata, output, result, point))
+    print(f"card: {card}")
 
 
 def _operating_point(cfg: DictConfig, checkpoint: Path) -> "OperatingPoint":

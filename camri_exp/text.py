@@ -35,6 +35,12 @@ def csv_cell(text: str) -> str:
     return f"'{line}" if text.startswith(FORMULA) else line
 
 
+def escape_markdown(text: str) -> str:
+    """``text`` as plain text in Markdown: class names may contain Markdown and HTML."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
+    return "".join(f"\\{letter}" if letter in "\\|`*_[]" else letter for letter in text)
+
+
 def plural(number: int, noun: str) -> str:
     """``1 image`` or ``2 images``."""
     return f"{number} {noun}{'s' * (number != 1)}"

@@ -70,7 +70,7 @@ def bias_of_checkpoint(checkpoint: Path) -> float:
         UserError: the checkpoint is not in a finished run, or the run stored the predictions of another checkpoint,
             or its validation split has no image of an important class.
     """
-    result, stored = _stored(checkpoint)
+    result, stored = stored_by_run(checkpoint)
     val = stored["val"]
     if absent := _absent(val, result.important_class):
         names = ", ".join(result.class_names[k] for k in absent)
@@ -89,7 +89,7 @@ def promise_of_checkpoint(checkpoint: Path, recall: float, confidence: float) ->
         UserError: the images do not suffice for that recall, the checkpoint is not in a finished run, or the run stored
             the predictions of another checkpoint.
     """
-    result, stored = _stored(checkpoint)
+    result, stored = stored_by_run(checkpoint)
     promised = promise(stored, result.important_class, result.class_names, recall, confidence)
     for own in promised.per_class:
         if not own.reached:
@@ -114,8 +114,12 @@ def review_band(checkpoint: Path, review: float | None, recall: float | None, co
     return promise_of_checkpoint(checkpoint, 1 - review, confidence)
 
 
-def _stored(checkpoint: Path) -> tuple[RunResult, Mapping[str, SplitPredictions]]:
-    """The result of the run of ``checkpoint``, and its stored predictions of validation and calibration images."""
+def stored_by_run(checkpoint: Path) -> tuple[RunResult, Mapping[str, SplitPredictions]]:
+    """The result of the run of ``checkpoint``, and its stored predictions of validation, calibration and test images.
+
+    Raises:
+        UserError: the checkpoint is not in a finished run, or the run stored the predictions of another checkpoint.
+    """
     run = checkpoint.resolve().parent.parent
     result = RunResult.of(run)
     if (run / result.checkpoint).resolve() != checkpoint.resolve():
@@ -123,4 +127,4 @@ def _stored(checkpoint: Path) -> tuple[RunResult, Mapping[str, SplitPredictions]
             f"the predictions in {run} are those of {result.checkpoint}, not of {checkpoint.name}. "
             "Give that checkpoint, or a number: bias=NUMBER"
         )
-    return result, stored_splits(run, result, "val", optional=[CALIBRATION])
+    return result, stored_splits(run, result, "val", optional=[CALIBRATION, "test"])

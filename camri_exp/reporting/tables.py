@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from camri_exp.reporting.collect import Run
 from camri_exp.reporting.selection import SPLIT_NAMES, MethodResult, Protocol, TaskComparison
 from camri_exp.reporting.statistics import Difference, difference
-from camri_exp.text import csv_cell
+from camri_exp.text import csv_cell, escape_markdown
 
 NOTHING = "-"  # as in the paper: no configuration keeps the baseline's accuracy
 COLUMNS = (  # "setting" is the configuration: the name is older, and scripts read this file
@@ -122,12 +122,6 @@ def gain(change: Difference) -> str:
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(map(escape_markdown, line)) + " |" for line in lines]
-
-
-def escape_markdown(text: str) -> str:
-    """``text`` as plain text in Markdown: class names may contain Markdown and HTML."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
-    return "".join(f"\\{letter}" if letter in "\\|`*_[]" else letter for letter in text)
 
 
 def as_csv(comparisons: Sequence[TaskComparison]) -> str:
