@@ -1,5 +1,6 @@
 """``python -m camri_exp.evaluate``: all metrics of a trained model, with their uncertainty."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,13 +38,18 @@ def main(cfg: DictConfig) -> None:
         run = Path(cfg.run)
         model = from_run(run, *splits, optional=optional, trusted=trusted)
     other = from_run(Path(cfg.compare), *splits, trusted=trusted) if cfg.compare is not None else None
-    evaluation = evaluate_predictions(model, cfg.split, other, recall=cfg.recall, confidence=cfg.confidence)
+    evaluation = evaluate_predictions(
+        model, cfg.split, other, recall=cfg.recall, confidence=cfg.confidence, repeated=cfg.repeated
+    )
     print(summary_table(evaluation))
     output = Path(cfg.output) if cfg.output else run
     files = write_evaluation(output, evaluation, model, other, figures=cfg.figures)
     print(files)
+    check = None if evaluation.promise is None else evaluation.promise.check
     if cfg.logger:
         _log(cfg, run, output, evaluation, files.figures)
+    if check is not None and check.broken and cfg.data.root is not None:
+        sys.exit(1)
 
 
 def _log(cfg: DictConfig, run: Path, output: Path, evaluation: "Evaluation", figures: list[Path]) -> None:

@@ -13,7 +13,8 @@ import torch
 import camri_exp
 from camri_exp.errors import UserError
 from camri_exp.evaluation.operating_point import OperatingPoint, stored_by_run
-from camri_exp.evaluation.promise import CALIBRATION, Price, price
+from camri_exp.evaluation.promise import CALIBRATION, Price
+from camri_exp.evaluation.promise_price import price
 from camri_exp.evaluation.promise_text import percent, sentences, share
 from camri_exp.files import atomic_write
 from camri_exp.metrics.intervals import Interval

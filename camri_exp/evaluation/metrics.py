@@ -9,7 +9,7 @@ import numpy.typing as npt
 from camri_exp.evaluation.comparison import compare
 from camri_exp.evaluation.operating_point import operating_point
 from camri_exp.evaluation.predictions import ModelPredictions
-from camri_exp.evaluation.promise import priced_promise
+from camri_exp.evaluation.promise_price import priced_promise
 from camri_exp.evaluation.record import (
     Angles,
     Calibration,
@@ -38,16 +38,21 @@ def evaluate_predictions(
     *,
     recall: float | None = None,
     confidence: float = 0.95,
+    repeated: bool = False,
 ) -> Evaluation:
     """Every metric of ``model`` on ``split``; the threshold is chosen on its validation split.
 
     Where ``other`` is given, the paired comparison with it on the same images is included. Where ``recall`` is given,
-    the promise of it, and its price on ``split``, are.
+    the promise of it, its price and its check on ``split`` are; ``repeated`` says that the check is made again on
+    growing data.
 
     Raises:
         UserError: the two models cannot be compared.
     """
     predictions, important, names = model.splits[split], model.important, model.class_names
+    promise = None
+    if recall is not None:
+        promise = priced_promise(model.splits, split, important, names, recall, confidence, repeated)
     confusion = confusion_matrix(predictions.scores.argmax(1), predictions.target, len(names))
     return Evaluation(
         split=split,
@@ -66,7 +71,7 @@ def evaluate_predictions(
         calibration=_calibration(model, predictions),
         confusion=confusion.tolist(),
         class_names=names,
-        promise=None if recall is None else priced_promise(model.splits, split, important, names, recall, confidence),
+        promise=promise,
         comparison=None if other is None else compare(model, other, split),
         notes=model.notes + _notes(model, split),
     )

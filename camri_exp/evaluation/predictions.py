@@ -160,6 +160,11 @@ def from_checkpoint(
     data = data_of_checkpoint(cfg, model.metadata, path, root)
     predictor = Predictor(model, device=device, precision=cfg.trainer.precision)
     stored = _stored_by_run(path, optional) if root is not None and splits != ("val",) else {}
+    if root is not None and optional and not stored:
+        raise UserError(
+            f"recall=… with data.root=… needs the predictions that the run of {path} stored, because nothing is "
+            "promised from the images that are checked.\nKeep the files of a run together, and give split=all or test."
+        )
     wanted = [*splits, *(split for split in optional if split in data.splits and not stored)]
     computed = {split: _predict(predictor, data, split) for split in wanted if split not in stored}
     return ModelPredictions(

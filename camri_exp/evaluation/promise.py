@@ -1,8 +1,7 @@
-"""The promise of a recall: thresholds from calibration images, and their price on the evaluated split."""
+"""The promise of a recall: thresholds from calibration images."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,8 @@ import numpy.typing as npt
 
 from camri_exp.data.splits import stable_fraction
 from camri_exp.errors import UserError
-from camri_exp.metrics import intervals, threshold
 from camri_exp.metrics.intervals import Interval
+from camri_exp.metrics.monitoring import Check
 from camri_exp.metrics.per_class import ClassName
 from camri_exp.metrics.promise import fewest_images, recall_threshold, shared
 from camri_exp.records import Number
@@ -86,24 +85,12 @@ class Promise:
     why: str | None
     per_class: list[ClassPromise]
     price: Price | None = None
+    check: Check | None = None
 
     @property
     def biases(self) -> list[float]:
         """The bias of each important class."""
         return [own.bias for own in self.per_class]
-
-
-def priced_promise(
-    splits: Mapping[str, SplitPredictions],
-    split: str,
-    important: Sequence[int],
-    class_names: Sequence[str],
-    recall: float,
-    confidence: float,
-) -> Promise:
-    """The ``promise`` from ``splits``, with its ``price`` on ``split``."""
-    promised = promise(splits, important, class_names, recall, confidence)
-    return replace(promised, price=price(splits[split], split, important, class_names, promised.biases))
 
 
 def promise(
@@ -174,35 +161,3 @@ def independent(predictions: SplitPredictions, index: Array) -> Array:
     ranked = sorted(index, key=lambda i: stable_fraction(str(predictions.names[i])))
     first = {predictions.groups[i]: i for i in reversed(ranked)}
     return np.sort(np.array(list(first.values()), dtype=np.int64))
-
-
-def price(
-    predictions: SplitPredictions,
-    split: str,
-    important: Sequence[int],
-    class_names: Sequence[str],
-    biases: Sequence[float],
-) -> Price | None:
-    """What the biases of the important classes cost on ``split``; None where a class has none."""
-    if any(map(math.isnan, biases)):
-        return None
-    target, groups = predictions.target, predictions.groups
-    prediction = threshold.moved(predictions.scores, important, biases)
-    hit = prediction == target
-    paired = intervals.paired(hit, predictions.scores.argmax(1) == target, groups)
-    everywhere = np.ones(len(target), dtype=bool)
-
-    def of_class(k: int) -> ClassPrice:
-        own, alarm = target == k, prediction == k
-        precision = float(hit[alarm].mean()) if alarm.any() else math.nan
-        return ClassPrice(class_names[k], _share(hit, own, groups), precision, _share(alarm, ~own, groups))
-
-    difference = Interval(paired.difference, paired.low, paired.high)
-    return Price(split, _share(hit, everywhere, groups), difference, [of_class(k) for k in important])
-
-
-def _share(values: Array, mask: Array, groups: Array | None) -> Interval:
-    """The share of ``values`` in ``mask`` with its 95 % CI: exact for images, a bootstrap over groups where known."""
-    if groups is not None:
-        return intervals.cluster_bootstrap(values[mask], groups[mask])
-    return intervals.clopper_pearson(int(values[mask].sum()), int(mask.sum()))

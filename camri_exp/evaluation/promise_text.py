@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from camri_exp.evaluation.promise import CALIBRATION, ClassPromise, Price, Promise
 from camri_exp.metrics.intervals import Interval
+from camri_exp.metrics.monitoring import ClassCheck
 from camri_exp.metrics.promise import fewest_images, shared
 from camri_exp.text import plural
 
@@ -24,6 +25,8 @@ def sentences(promise: Promise) -> Iterator[str]:
         yield f"All {len(promise.per_class)} hold together with {percent(promise.confidence)} confidence."
     if promise.price is not None:
         yield from price_sentences(promise.price)
+    if promise.check is not None:
+        yield from (check_sentence(promise, own) for own in promise.check.per_class)
 
 
 def class_sentence(promise: Promise, own: ClassPromise) -> str:
@@ -104,6 +107,22 @@ def _difference(difference: Interval) -> str:
     if math.isnan(difference.low):
         return text
     return f"{text}, 95 % CI {100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
+
+
+def check_sentence(promise: Promise, own: ClassCheck) -> str:
+    """Whether labelled images agree with the promise of one class."""
+    assert promise.check is not None
+    word = "promise" if promise.promised else "estimate"
+    state = f"is broken on {promise.check.split}" if own.broken else f"is tenable on {promise.check.split}"
+    alpha = 1 - shared(promise.confidence, len(promise.per_class))
+    if promise.check.repeated:
+        test = f"evidence against it {own.e_value:.3g}, at any time; broken from {1 / alpha:.3g} on"
+    else:
+        test = f"exact test p = {own.p_value:.3g}; broken up to {alpha:.3g}, for a single check"
+    return (
+        f"The {word} for {own.class_name} {state}: {own.found} of {own.images} independent images found, at least "
+        f"{_rounded_down(own.recall)} expected ({test}); the recall is at most {100 * own.upper:.1f} %."
+    )
 
 
 def share(interval: Interval) -> str:

@@ -173,6 +173,7 @@ class Evaluate:
     compare: Path | None
     recall: Recall
     confidence: Confidence
+    repeated: bool
     output: Path | None
     figures: bool
     trust: str | list[str] | None

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from camri_exp.evaluation.promise import Promise
 from camri_exp.evaluation.record import Evaluation
 from camri_exp.identity import NOT_HASHED
 from camri_exp.results import RunResult
@@ -58,4 +59,18 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, float]:
         }
     if evaluation.calibration is not None:
         values |= {f"calibration/{name}": bins.error for name, bins in vars(evaluation.calibration).items()}
+    if evaluation.promise is not None:
+        values |= {f"promise/{name}": value for name, value in _promise(evaluation.promise).items()}
     return {f"evaluation/{evaluation.split}/{name}": value for name, value in values.items() if value is not None}
+
+
+def _promise(promise: Promise) -> dict[str, float]:
+    """What is promised, the threshold of each class, and the price; 1 and 0 stand for true and false."""
+    values = {"recall": promise.recall, "confidence": promise.confidence, "best": promise.best}
+    values |= {"promised": float(promise.promised)}
+    values |= {f"bias/{own.class_name}": own.bias for own in promise.per_class}
+    if promise.price is not None:
+        values |= {"accuracy": promise.price.accuracy.value, "accuracy_difference": promise.price.difference.value}
+        values |= {f"found/{own.class_name}": own.recall.value for own in promise.price.per_class}
+        values |= {f"false_alarms/{own.class_name}": own.false_alarms.value for own in promise.price.per_class}
+    return values if promise.check is None else values | {"broken": float(promise.check.broken)}

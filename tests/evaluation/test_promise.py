@@ -9,12 +9,13 @@ from camri_exp.data.splits import stable_fraction
 from camri_exp.errors import UserError
 from camri_exp.evaluation.metrics import evaluate_predictions
 from camri_exp.evaluation.predictions import ModelPredictions
-from camri_exp.evaluation.promise import independent, priced_promise, promise
+from camri_exp.evaluation.promise import independent, promise
+from camri_exp.evaluation.promise_price import priced_promise
 from camri_exp.evaluation.promise_text import sentences
 from camri_exp.evaluation.record import Evaluation
 from camri_exp.evaluation.summary import summary_table
+from camri_exp.metrics import monitoring, threshold
 from camri_exp.metrics import promise as rule
-from camri_exp.metrics import threshold
 from camri_exp.results import SplitPredictions
 
 NAMES = ["dog", "stop", "trash"]
@@ -151,6 +152,28 @@ def test_the_promise_is_a_part_of_the_evaluation(tmp_path):
     content = evaluation.to_dict()["promise"]
     assert set(content) == {
         "recall", "confidence", "bias", "split", "images", "groups", "missed", "promised", "best", "why", "per_class",
-        "price",
+        "price", "check",
     }  # fmt: skip
     assert [own["class"] for own in content["per_class"]] == ["stop", "trash"]
+
+
+def test_images_that_came_later_are_checked_against_the_promise():
+    calibration = split((300, 300, 300), seed=1)
+    kept, worse = split((300, 300, 300), seed=2), split((300, 300, 300), seed=3, shift=0.5)
+    for test, repeated in ((kept, False), (kept, True), (worse, False), (worse, True)):
+        made = priced_promise({"calibration": calibration, "all": test}, "all", [1], NAMES, 0.9, 0.95, repeated)
+        (own,) = made.check.per_class
+        found = (threshold.moved(test.scores, [1], made.bias) == 1)[test.target == 1].sum()
+        assert (own.found, own.images, own.recall) == (found, 300, 0.9)
+        assert own.p_value == pytest.approx(monitoring.p_value(found, 300, 0.9))
+        assert own.e_value == pytest.approx(monitoring.e_value(found, 300, 0.9))
+        assert made.check.broken is own.broken is (test is worse)
+        state = "broken" if test is worse else "tenable"
+        assert f"The promise for stop is {state} on all: {found} of 300 independent images found" in text(made)
+        assert ("at any time; broken from 20 on" if repeated else "for a single check") in text(made)
+
+
+def test_one_image_of_each_group_is_checked():
+    test = split((300, 300, 300), frames=30)
+    made = priced_promise({"calibration": split(seed=1), "test": test}, "test", [1], NAMES, 0.9, 0.95)
+    assert made.check.per_class[0].images == 10
