@@ -18,7 +18,7 @@ def main(cfg: DictConfig) -> None:
         raise UserError("sweep is required: a sweep's folder, or several separated by commas: sweep=logs/sweeps/NAME")
     sweeps = folders(str(cfg.sweep))
     output = Path(cfg.output) if cfg.output else sweeps[0] / "report"
-    protocol = Protocol(cfg.baseline, float(cfg.tolerance), cfg.protocol)
+    protocol = Protocol(cfg.baseline, float(cfg.tolerance), cfg.protocol, float(cfg.margin), float(cfg.worth))
     print(write(sweeps, output, protocol, dict(cfg.names), figures=cfg.figures))
 
 

@@ -46,7 +46,7 @@ def operating_point_of(
 
 
 def operating_point(val: SplitPredictions, important: Sequence[int]) -> threshold.Point | None:
-    """The point of largest recall on the validation split without loss of accuracy there.
+    """The point of largest recall on the validation split that is shown to keep the accuracy; see ``threshold.tuned``.
 
     None where no bias can be chosen: all classes are important, or the validation split has no image of one of them.
     """

@@ -1,30 +1,22 @@
 """The runs below the folders of sweeps: one record per finished run, and what is missing or damaged."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from camri_exp.errors import UserError
 from camri_exp.files import is_claimed
+from camri_exp.reporting.runs import Run
 from camri_exp.results import (
     FAILURE,
     JOB,
     PLAN,
-    PREDICTIONS,
     RESULT,
-    AngleStatistics,
     FailureRecord,
     JobRecord,
     RunResult,
-    SplitMetrics,
-    check_predictions,
     read_plan,
-    read_predictions,
 )
 from camri_exp.stored_config import CONFIG
 
@@ -42,60 +34,6 @@ NOT_IN_LABELS = (
     "loss.",
     "important_class=",
 )
-
-
-@dataclass(frozen=True)
-class Run:
-    """One finished run, from its ``result.json``.
-
-    Two runs have the same ``setting`` exactly when they differ by the seed alone, which counts the folds too. A
-    ``class_free`` run does not depend on which class is important: its recalls count for every class. ``overrides``
-    are those that distinguish configurations.
-    """
-
-    folder: Path
-    data: str
-    model: str
-    loss: str
-    seed: int
-    important: tuple[int, ...]
-    class_names: tuple[str, ...]
-    setting: str
-    class_free: bool
-    parameters: Mapping[str, Any]
-    overrides: tuple[str, ...]
-    metrics: Mapping[str, SplitMetrics]
-    fit_seconds: float
-    angles: AngleStatistics | None = None
-    data_fingerprint: str | None = None
-    fold: int | None = None
-    damaged: list[str] = field(default_factory=list, compare=False)  # messages on files that were read later
-
-    def accuracy(self, split: str) -> float:
-        return self.metrics[split].accuracy
-
-    def recall(self, split: str, important: Sequence[int]) -> float:
-        """Mean recall over the classes ``important``; NaN if one of them has no images."""
-        recalls = self.metrics[split].recall
-        return float(np.mean([recalls[self.class_names[i]] for i in important]))
-
-    def predictions(self, *names: str) -> list[npt.NDArray[Any]] | None:
-        """Arrays of ``predictions.npz`` by name; None if the file or one of them is missing or damaged.
-
-        A message on a damaged file is added to ``damaged``. The arrays are read at each call and not kept, so that the
-        memory of a report does not grow with the number of runs.
-        """
-        path = self.folder / PREDICTIONS
-        if not path.is_file():
-            return None
-        try:
-            arrays = read_predictions(path, names)
-            check_predictions(arrays, len(self.class_names), path)
-        except UserError as error:
-            if str(error) not in self.damaged:
-                self.damaged.append(str(error))
-            return None
-        return [arrays[name] for name in names] if set(names) <= set(arrays) else None
 
 
 @dataclass(frozen=True)
@@ -198,7 +136,7 @@ def _run(folder: Path, result: RunResult) -> Run:
         loss=result.loss,
         seed=result.repetition,
         fold=result.fold,
-        important=tuple(result.important_class),
+        important=tuple(sorted(result.important_class)),  # [a, b] and [b, a] are one task
         class_names=tuple(result.class_names),
         setting=result.setting,
         class_free=result.class_free,

@@ -1,56 +1,77 @@
 """The conclusion on each task: which method to use, what it gains and costs, and whether the evidence is sufficient.
 
-The best loss is the one whose selected configuration has the best recall on validation; only this loss is tested, so
-that the choice does not depend on the test split. A difference is *shown* when its 95 % CI over common seeds excludes
-zero.
+Gains are cross-fitted (``camri_exp.reporting.cross_fitting``). A loss is recommended only where
+
+- its gain in recall is shown: the p-values of all tasks of a report are compared by Holm's rule,
+- its accuracy is not shown to be worse than the margin allows, and
+- it is shown to find more than the baseline with the best threshold of equal accuracy.
+
+Threshold moving is recommended where its own gain is shown and its accuracy is shown to be kept to within the margin.
 """
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from camri_exp.records import Number, Record
-from camri_exp.reporting.selection import MethodResult, TaskComparison
-from camri_exp.reporting.statistics import Difference, difference, seeds_needed
+from camri_exp.reporting.evidence import Evidence, evidence_of
+from camri_exp.reporting.selection import Protocol, TaskComparison
+from camri_exp.reporting.sentences import sentence
+from camri_exp.reporting.statistics import Difference, holm
 
-MARGIN = 0.005  # loss of accuracy that is tolerated: half a percentage point
-MOST_SEEDS = 200  # more seeds are not suggested: a difference that small does not matter
 THRESHOLD = "threshold"
-UNKNOWN = Difference(math.nan, math.nan, math.nan, math.nan, 0)
+
+
+@dataclass(frozen=True)
+class GainForNewImages:
+    """The CI of the gain for new images and new seeds, over ``count`` ``unit``: images or groups."""
+
+    low: Number
+    high: Number
+    count: int
+    unit: str
 
 
 @dataclass(frozen=True)
 class RecallGain:
-    """Recall of the best loss minus that of the baseline, and the number of common seeds."""
+    """Recall of the selected losses minus that of the baseline, cross-fitted, and the number of seeds.
+
+    ``low`` and ``high`` are for new seeds on these test images. ``shown`` is Holm's decision over the tasks.
+    """
 
     mean: Number
     low: Number
     high: Number
     shown: bool
     seeds: int
+    new_images: GainForNewImages | None = None
 
 
 @dataclass(frozen=True)
 class AccuracyChange:
-    """Accuracy of the best loss minus that of the baseline.
+    """Accuracy of the selected losses minus that of the baseline, cross-fitted.
 
-    ``non_inferior``: whether ``low`` is above ``-margin``; None without a CI.
+    ``non_inferior``: whether it is shown, one-sided at 5 %, to be above ``-margin``; None without a CI.
     """
 
     mean: Number
     low: Number
     high: Number
     non_inferior: bool | None
-    margin: float = MARGIN
+    margin: float
 
 
 @dataclass(frozen=True)
 class ThresholdLead:
-    """Recall of the best loss minus that of threshold moving."""
+    """Recall of the selected losses minus the largest of the baseline with a threshold of equal accuracy, on test.
+
+    ``equivalent``: whether two one-sided tests show it to be smaller than the gain that is worth having.
+    """
 
     mean: Number
     low: Number
     high: Number
     shown: bool
+    equivalent: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +80,7 @@ class TaskConclusion:
 
     ``recommended`` is a loss, ``threshold`` for threshold moving, the baseline, or None if the evidence is not
     sufficient; ``configuration`` is the label of its configuration, for ``threshold`` that of the baseline whose
-    threshold is moved. ``gain``, ``accuracy`` and ``against_threshold`` are about ``best_loss`` in
-    ``best_configuration``, whether it is recommended or not.
+    threshold is moved. ``best_loss`` in ``best_configuration`` is the selected loss, recommended or not.
     """
 
     data: str
@@ -85,14 +105,42 @@ class Conclusions(Record):
     tasks: list[TaskConclusion]
 
 
-def conclude(comparison: TaskComparison) -> TaskConclusion:
-    """The conclusion on one task; see the module for its rule."""
-    task, base, threshold = comparison.task, comparison.baseline, comparison.threshold
-    best = max((row for row in comparison.methods if row.seeds), key=lambda row: row.selection_recall, default=None)
-    gain = UNKNOWN if best is None else difference(best.recall, base.recall)
-    accuracy = UNKNOWN if best is None else difference(best.accuracy, base.accuracy)
-    lead = UNKNOWN if best is None or threshold is None else difference(best.recall, threshold.recall)
-    recommended, sentence = _decide(comparison, best, gain, accuracy, lead)
+def conclude(comparisons: Sequence[TaskComparison], protocol: Protocol) -> list[TaskConclusion]:
+    """The conclusions on the tasks of one report; see the module for the rule."""
+    evidence = [evidence_of(comparison, protocol) for comparison in comparisons]
+    shown = holm([known.gain.p_value for known in evidence])
+    return [_conclusion(*parts, protocol) for parts in zip(comparisons, evidence, shown, strict=True)]
+
+
+def recommendation(evidence: Evidence, baseline: str, shown: bool, protocol: Protocol) -> str | None:
+    """The recommended method; ``shown`` says whether the change in recall is."""
+    gains, best = shown and evidence.gain.mean > 0, evidence.best
+    if best is not None and gains and not is_worse(evidence.accuracy, protocol.margin):
+        if evidence.threshold is None or not evidence.lead.n:
+            return best.method
+        if evidence.lead.shown_gain:
+            return best.method
+        return THRESHOLD if threshold_is_proven(evidence, protocol.margin) else None
+    if threshold_is_proven(evidence, protocol.margin):
+        return THRESHOLD
+    known = shown or (best is None and evidence.tried)
+    return baseline if known else None
+
+
+def is_worse(accuracy: Difference, margin: float) -> bool:
+    """Whether accuracy is shown to be worse than ``margin`` allows; where all seeds agree, by their common value."""
+    return (accuracy.high if accuracy.known else accuracy.mean) < -margin
+
+
+def threshold_is_proven(evidence: Evidence, margin: float) -> bool:
+    """Whether threshold moving is shown to gain recall, and shown to cost at most ``margin`` of accuracy."""
+    return evidence.threshold_gain.shown_gain and bool(evidence.threshold_accuracy.above(-margin))
+
+
+def _conclusion(comparison: TaskComparison, evidence: Evidence, shown: bool, protocol: Protocol) -> TaskConclusion:
+    task, base, best = comparison.task, comparison.baseline, evidence.best
+    gain, accuracy, lead = evidence.gain, evidence.accuracy, evidence.lead
+    recommended = recommendation(evidence, base.method, shown, protocol)
     label = None if recommended is None else base.label
     if best is not None and recommended == best.method:
         label = best.label
@@ -104,114 +152,18 @@ def conclude(comparison: TaskComparison) -> TaskConclusion:
         baseline=base.method,
         recommended=recommended,
         configuration=label,
-        gain=RecallGain(gain.mean, gain.low, gain.high, gain.shown, gain.n),
+        gain=RecallGain(gain.mean, gain.low, gain.high, shown, gain.n, _new_images(evidence)),
         accuracy=AccuracyChange(
-            accuracy.mean, accuracy.low, accuracy.high, accuracy.low > -MARGIN if accuracy.known else None
+            accuracy.mean, accuracy.low, accuracy.high, accuracy.above(-protocol.margin), protocol.margin
         ),
-        against_threshold=ThresholdLead(lead.mean, lead.low, lead.high, lead.shown),
-        sentence=f"For {task.classes} of {task.data}: {sentence}",
+        against_threshold=ThresholdLead(lead.mean, lead.low, lead.high, lead.shown, lead.within(protocol.worth)),
+        sentence=f"For {task.classes} of {task.data}: {sentence(evidence, base.method, recommended, shown, protocol)}",
         best_loss=None if best is None else best.method,
         best_configuration=None if best is None else best.label,
     )
 
 
-def _decide(
-    comparison: TaskComparison, best: MethodResult | None, gain: Difference, accuracy: Difference, lead: Difference
-) -> tuple[str | None, str]:
-    """What is recommended, and the sentence that says why."""
-    base, threshold = comparison.baseline, comparison.threshold
-    if best is None:
-        return _without_candidate(comparison)
-    result = f"{_describe(best)}: {_effect(gain, accuracy, base.method)}"
-    if not gain.shown_gain:
-        return _without_gain(result, best, base, gain, threshold)
-    if accuracy.high < -MARGIN:
-        return _without_loss(base, threshold, f"{result}: worse than the margin of {100 * MARGIN:g} pp allows.")
-    if threshold is None:
-        return best.method, f"use {result}. Not compared with threshold moving: the baseline has no predictions.npz."
-    if not lead.known:
-        return best.method, f"use {result}. Not compared with {threshold.method}: {_common(lead.n)}."
-    if lead.shown_gain:
-        return best.method, f"use {result}; recall {_points(lead)} vs. {threshold.method}."
-    if lead.shown:
-        return THRESHOLD, f"use {threshold.method}. {result}, but recall {_points(lead)} vs. {threshold.method}."
-    text = f"use {threshold.method}, which needs no training. {result}; no difference in recall to {threshold.method} "
-    text += f"is shown: {_points(lead)}"
-    return THRESHOLD, text + (f", {_seeds_to_go(lead)}." if lead.mean > 0 else ".")
-
-
-def _without_candidate(comparison: TaskComparison) -> tuple[str | None, str]:
-    """No loss has a configuration that keeps the baseline's accuracy on validation."""
-    base = comparison.baseline.method
-    if not comparison.methods:
-        return None, f"there are only runs of {base}. Add runs of another loss."
-    tried = ", ".join(row.method for row in comparison.methods)
-    reason = f"No configuration of {tried} keeps the accuracy of {base} on validation; to allow less: tolerance=0.005"
-    return _without_loss(comparison.baseline, comparison.threshold, reason)
-
-
-def _without_gain(
-    result: str, best: MethodResult, base: MethodResult, gain: Difference, threshold: MethodResult | None
-) -> tuple[str | None, str]:
-    """The best loss on validation is not shown to find more than the baseline on test; ``result`` describes it."""
-    if gain.shown:
-        return _without_loss(base, threshold, f"{result}.")
-    if gain.known:
-        text = f"not enough evidence: {result}; {_seeds_to_go(gain)}."
-    else:
-        text = f"not enough evidence: {_describe(best)} and {base.method} have {_common(gain.n)}, and a CI needs two. "
-        text += "Start with five seeds."
-    moved = _shown_threshold(base, threshold)
-    return (None, text) if moved is None else (THRESHOLD, f"{text} Until then, use {moved}.")
-
-
-def _without_loss(base: MethodResult, threshold: MethodResult | None, reason: str) -> tuple[str, str]:
-    """No loss is recommended: threshold moving where its gain over the baseline is shown, else the baseline."""
-    moved = _shown_threshold(base, threshold)
-    return (base.method, f"use {base.method}. {reason}") if moved is None else (THRESHOLD, f"use {moved}. {reason}")
-
-
-def _shown_threshold(base: MethodResult, threshold: MethodResult | None) -> str | None:
-    """What threshold moving gains over the baseline; None where no gain is shown."""
-    gain = UNKNOWN if threshold is None else difference(threshold.recall, base.recall)
-    if threshold is None or not gain.shown_gain:
+def _new_images(evidence: Evidence) -> GainForNewImages | None:
+    if (new := evidence.new_images) is None:
         return None
-    return f"{threshold.method}: {_effect(gain, difference(threshold.accuracy, base.accuracy), base.method)}"
-
-
-def _describe(result: MethodResult) -> str:
-    return f"{result.method} ({result.label})" if result.label else result.method
-
-
-def _effect(gain: Difference, accuracy: Difference, reference: str) -> str:
-    """``recall +22.4 pp (95 % CI 3.8 to 41.1) vs. ce, accuracy +0.7 pp (0.0 to 1.4), 5 seeds``."""
-    change = f"{_percent(accuracy.mean):+.1f} pp ({_limits(accuracy)})"
-    return f"recall {_points(gain)} vs. {reference}, accuracy {change}, {gain.n} seeds"
-
-
-def _points(change: Difference) -> str:
-    """``+2.1 pp (95 % CI 0.4 to 3.8)``."""
-    return f"{_percent(change.mean):+.1f} pp (95 % CI {_limits(change)})"
-
-
-def _limits(change: Difference) -> str:
-    return f"{_percent(change.low):.1f} to {_percent(change.high):.1f}"
-
-
-def _percent(share: float) -> float:
-    return round(100 * share, 1) + 0.0  # the sum turns -0.0 into 0.0
-
-
-def _common(count: int) -> str:
-    return f"{count or 'no'} common seed{'s' * (count != 1)}"
-
-
-def _seeds_to_go(change: Difference) -> str:
-    """How many more seeds would show the difference, if its mean and spread stay as they are."""
-    if change.mean <= 0:
-        return "more seeds are not expected to change the sign"
-    needed = seeds_needed(change, most=MOST_SEEDS)
-    if needed is None:
-        return f"not even {MOST_SEEDS} seeds would show a difference this small"
-    missing = max(needed - change.n, 1)
-    return f"if mean and spread stay the same, {missing} more seed{'s' * (missing != 1)} would show a difference"
+    return GainForNewImages(new.interval.low, new.interval.high, new.units, "groups" if new.grouped else "images")

@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from camri_exp.reporting.collect import Run
+from camri_exp.reporting.runs import Run
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,13 @@ class Configuration:
     parameters: Mapping[str, Any]
     runs: Mapping[int, Run]
     important: tuple[int, ...]
+    _recalls: dict[str, dict[int, float]] = field(default_factory=dict, repr=False, compare=False)  # a cache
 
     def recall(self, split: str) -> dict[int, float]:
         """Mean recall of the important classes, by seed."""
-        return {seed: run.recall(split, self.important) for seed, run in self.runs.items()}
+        if split not in self._recalls:
+            self._recalls[split] = {seed: run.recall(split, self.important) for seed, run in self.runs.items()}
+        return self._recalls[split]
 
     def accuracy(self, split: str) -> dict[int, float]:
         """Accuracy by seed."""

@@ -13,7 +13,7 @@ from camri_exp.figures.chart import Chart, HeatMapChart
 from camri_exp.reporting.collect import Unfinished
 from camri_exp.reporting.grouping import mean
 from camri_exp.reporting.plotly_charts import PlotlyFigure, plotly_figure
-from camri_exp.reporting.selection import Protocol, TaskComparison, accuracy_floor, keeps_accuracy
+from camri_exp.reporting.selection import Protocol, TaskComparison, keeps_accuracy
 from camri_exp.reporting.tables import NOTHING, caption, details, display, grid
 
 MOST_LISTED = 50
@@ -93,7 +93,6 @@ def _configurations(comparison: TaskComparison, protocol: Protocol, names: Mappi
     """All configurations of a task; selected ones and those below the accuracy of the baseline are marked."""
     baseline = comparison.baseline.configuration
     assert baseline is not None
-    floor = accuracy_floor(baseline, protocol)
     header = ["method", "configuration", "n"]
     header += ["validation recall", "validation accuracy", "test recall", "test accuracy"]
     selected = [row.configuration for row in comparison.rows]
@@ -105,7 +104,7 @@ def _configurations(comparison: TaskComparison, protocol: Protocol, names: Mappi
         if any(configuration is other for other in selected):
             marks.append("selected")
         else:
-            marks.append("" if keeps_accuracy(configuration, floor, protocol.split) else "below")
+            marks.append("" if keeps_accuracy(configuration, baseline, protocol) else "below")
     return Table(header, rows, marks)
 
 

@@ -1,21 +1,23 @@
 """From runs to results of methods: which configuration of each method counts, and its results on the test split.
 
-A *task* is one data set, model and important class. In each task one configuration of every method is selected on
-validation and reported on test, where s are the seeds:
+In each task one configuration of every method is selected on validation and reported on test, where s are the seeds
+that it has in common with the baseline:
 
     argmax mean_s recall_val(s)  where  mean_s accuracy_val(s) >= mean_s accuracy_val(baseline, s) - tolerance
+
+What is claimed of these rows is judged apart from their selection; see ``camri_exp.reporting.cross_fitting``.
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from camri_exp.errors import UserError, nearest
-from camri_exp.reporting.collect import Run
 from camri_exp.reporting.grouping import Configuration, configurations_of, mean
-from camri_exp.reporting.ranking import describe_ranks
-from camri_exp.reporting.threshold_baseline import moved_threshold
+from camri_exp.reporting.notes import notes_on
+from camri_exp.reporting.runs import Run
+from camri_exp.reporting.tasks import Task, runs_of, tasks_of
+from camri_exp.reporting.threshold_baseline import MovedThreshold, Thresholds, thresholds
 
 SELECTION_SPLIT = {"validation": "val", "paper": "test"}
 SPLIT_NAMES = {"val": "validation", "test": "test"}
@@ -24,31 +26,26 @@ ROUNDING = 1e-9  # the same mean, summed in another order, differs by less
 
 @dataclass(frozen=True)
 class Protocol:
-    """How configurations are selected: name of the baseline, accuracy that may be lost, and the split to select on."""
+    """How configurations are selected and judged.
+
+    Attributes:
+        baseline: the loss that all others are compared with.
+        tolerance: validation accuracy that may be lost.
+        name: ``validation``, or ``paper`` to select on the test split.
+        margin: a loss of test accuracy that does not matter, as a share.
+        worth: the smallest gain in recall that is worth having, as a share.
+    """
 
     baseline: str = "ce"
     tolerance: float = 0.0
     name: str = "validation"
+    margin: float = 0.005
+    worth: float = 0.02
 
     @property
     def split(self) -> str:
         """``val`` or ``test``."""
         return SELECTION_SPLIT[self.name]
-
-
-@dataclass(frozen=True, order=True)
-class Task:
-    """A data set, a model, and the ids and names of the important classes."""
-
-    data: str
-    model: str
-    important: tuple[int, ...]
-    important_names: tuple[str, ...] = field(compare=False)
-
-    @property
-    def classes(self) -> str:
-        """The names of the important classes in one string."""
-        return ", ".join(self.important_names)
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,9 @@ class MethodResult:
 class TaskComparison:
     """The methods of one task: baseline, threshold moving (None without predictions), and the other losses.
 
-    ``configurations`` are those of all methods; ``notes`` are sentences on what could mislead.
+    ``calibrated`` is threshold moving after calibration. ``thresholds`` holds both by seed of the baseline.
+    ``configurations`` are those of all methods, ``candidates`` those of other losses that can be selected, because
+    they have enough seeds in common with the baseline. ``notes`` are sentences on what could mislead.
     """
 
     task: Task
@@ -84,11 +83,15 @@ class TaskComparison:
     methods: list[MethodResult]
     configurations: list[Configuration]
     notes: list[str]
+    calibrated: MethodResult | None = None
+    candidates: Sequence[Configuration] = ()
+    thresholds: Mapping[int, Thresholds] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[MethodResult]:
         """All methods in the order of the tables."""
-        return [self.baseline, *([self.threshold] if self.threshold else []), *self.methods]
+        moved = [row for row in (self.threshold, self.calibrated) if row is not None]
+        return [self.baseline, *moved, *self.methods]
 
 
 def compare_methods(runs: Sequence[Run], protocol: Protocol) -> list[TaskComparison]:
@@ -97,33 +100,10 @@ def compare_methods(runs: Sequence[Run], protocol: Protocol) -> list[TaskCompari
     Raises:
         UserError: no run of the baseline in one of the tasks, or no image of its important class.
     """
-    comparisons = []
-    for task in tasks_of(runs):
-        there = [run for run in runs if (run.data, run.model) == (task.data, task.model)]
-        members = [run for run in there if run.class_free or run.important == task.important]
-        comparisons.append(_compare(task, members, protocol))
-    return comparisons
-
-
-def tasks_of(runs: Iterable[Run]) -> list[Task]:
-    """Each data set, model and important class of the runs.
-
-    The important class of a class-free run makes a task only where there are class-free runs alone, because such runs
-    were trained with an arbitrary one.
-    """
-    groups = defaultdict(list)
-    for run in runs:
-        groups[run.data, run.model].append(run)
-    tasks = {
-        Task(run.data, run.model, run.important, tuple(run.class_names[k] for k in run.important))
-        for group in groups.values()
-        for run in ([run for run in group if not run.class_free] or group)
-    }
-    return sorted(tasks)
+    return [_compare(task, runs_of(task, runs), protocol) for task in tasks_of(runs)]
 
 
 def _compare(task: Task, runs: list[Run], protocol: Protocol) -> TaskComparison:
-    _check_images(task, runs)
     configurations = configurations_of(runs, task.important)
     _check_recalls(task, configurations, protocol)
     by_loss: dict[str, list[Configuration]] = {}
@@ -136,30 +116,22 @@ def _compare(task: Task, runs: list[Run], protocol: Protocol) -> TaskComparison:
             f"baseline={protocol.baseline}: no finished run of it for {task.classes} of {task.data} ({task.model})."
             f"{hint} Give baseline=NAME, or add the sweep with its runs: sweep=DIR,DIR"
         )
-    baseline = max(baselines, key=lambda configuration: mean(configuration.accuracy(protocol.split)))
-    floor = accuracy_floor(baseline, protocol)
+    baseline = most_accurate(baselines, protocol.split)
+    candidates = {loss: [c for c in group if has_enough_seeds(c, baseline)] for loss, group in by_loss.items()}
+    by_seed = _thresholds(baseline, protocol)
     return TaskComparison(
         task,
         baseline=_result(protocol.baseline, baseline, protocol),
-        threshold=_threshold_baseline(baseline, protocol),
-        methods=[_result(loss, select(group, floor, protocol.split), protocol) for loss, group in by_loss.items()],
+        threshold=_moved_row(protocol, "threshold", {s: t.moved for s, t in by_seed.items()}),
+        methods=[_result(loss, select(group, baseline, protocol), protocol) for loss, group in candidates.items()],
         configurations=configurations,
-        notes=_notes(baseline, len(baselines), by_loss),
+        notes=notes_on(baseline, len(baselines), by_loss, candidates),
+        calibrated=_moved_row(
+            protocol, "calibrated threshold", {s: t.calibrated for s, t in by_seed.items() if t.calibrated}
+        ),
+        candidates=[c for group in candidates.values() for c in group],
+        thresholds=by_seed,
     )
-
-
-def _check_images(task: Task, runs: Iterable[Run]) -> None:
-    """Runs of earlier versions have no fingerprint of their test images and are compared with any other."""
-    first: dict[int | None, Run] = {}  # by fold: each tests other images
-    for run in runs:
-        if run.data_fingerprint is None:
-            continue
-        one = first.setdefault(run.fold, run)
-        if one.data_fingerprint != run.data_fingerprint:
-            raise UserError(
-                f"{one.folder} and {run.folder} were tested on different images of {task.data}: the data, or a key "
-                "that selects it, changed between them. Report them separately, or train the older runs again."
-            )
 
 
 def _check_recalls(task: Task, configurations: Iterable[Configuration], protocol: Protocol) -> None:
@@ -174,22 +146,55 @@ def _check_recalls(task: Task, configurations: Iterable[Configuration], protocol
                     )
 
 
-def accuracy_floor(baseline: Configuration, protocol: Protocol) -> float:
-    """The mean accuracy that a configuration needs to be selected: the baseline's, minus what may be lost."""
-    return mean(baseline.accuracy(protocol.split)) - protocol.tolerance
+def seeds_needed_of(baseline: Configuration) -> int:
+    """How many seeds of the baseline a configuration must have: half of them, and two where the baseline has two.
 
-
-def keeps_accuracy(configuration: Configuration, floor: float, split: str) -> bool:
-    return mean(configuration.accuracy(split)) >= floor - ROUNDING
-
-
-def select(configurations: Iterable[Configuration], floor: float, split: str) -> Configuration | None:
-    """The configuration with the best mean recall among those whose mean accuracy is at least ``floor``.
-
-    Of equal recalls, to nine digits, the most accurate configuration: on small validation sets many are equal.
+    Otherwise a single run on an easy split could be selected, and hide a configuration with many seeds.
     """
-    accurate = [c for c in configurations if keeps_accuracy(c, floor, split)]
-    return max(accurate, key=lambda c: (round(mean(c.recall(split)), 9), mean(c.accuracy(split))), default=None)
+    return min(max(2, math.ceil(len(baseline.runs) / 2)), len(baseline.runs))
+
+
+def has_enough_seeds(configuration: Configuration, baseline: Configuration) -> bool:
+    return len(configuration.runs.keys() & baseline.runs.keys()) >= seeds_needed_of(baseline)
+
+
+def most_accurate(baselines: Sequence[Configuration], split: str) -> Configuration:
+    """The configuration with the best mean accuracy over the seeds that all have, of those with half of the seeds."""
+    most = max(baselines, key=lambda c: len(c.runs))
+    enough = [c for c in baselines if has_enough_seeds(c, most)]
+    common = set.intersection(*(set(c.runs) for c in enough)) or set(most.runs)
+    enough = [c for c in enough if common <= set(c.runs)]
+    return max(enough, key=lambda c: mean({seed: c.accuracy(split)[seed] for seed in common}))
+
+
+def accuracy_loss(configuration: Configuration, baseline: Configuration, split: str) -> float:
+    """Mean accuracy of the baseline minus that of ``configuration``, over their common seeds; NaN without any."""
+    mine, other = configuration.accuracy(split), baseline.accuracy(split)
+    losses = {seed: other[seed] - mine[seed] for seed in mine.keys() & other.keys()}
+    return mean(losses) if losses else math.nan
+
+
+def keeps_accuracy(configuration: Configuration, baseline: Configuration, protocol: Protocol) -> bool:
+    return accuracy_loss(configuration, baseline, protocol.split) <= protocol.tolerance + ROUNDING
+
+
+def select(
+    configurations: Iterable[Configuration], baseline: Configuration, protocol: Protocol
+) -> Configuration | None:
+    """The configuration with the best mean gain in recall among those that keep the accuracy of the baseline.
+
+    Recall and accuracy are compared with the baseline over common seeds. Of equal recalls, to nine digits, the most
+    accurate configuration is selected: on small validation sets many are equal.
+    """
+    accurate = [c for c in configurations if keeps_accuracy(c, baseline, protocol)]
+    return max(accurate, key=lambda c: rank(c, baseline, protocol.split), default=None)
+
+
+def rank(configuration: Configuration, baseline: Configuration, split: str) -> tuple[float, float]:
+    """Mean gain in recall over common seeds, rounded, then the gain in accuracy: what selection compares."""
+    mine, other = configuration.recall(split), baseline.recall(split)
+    gains = {seed: mine[seed] - other[seed] for seed in mine.keys() & other.keys()}
+    return round(mean(gains), 9), -accuracy_loss(configuration, baseline, split)
 
 
 def _result(method: str, selected: Configuration | None, protocol: Protocol) -> MethodResult:
@@ -201,46 +206,22 @@ def _result(method: str, selected: Configuration | None, protocol: Protocol) -> 
     )
 
 
-def _threshold_baseline(baseline: Configuration, protocol: Protocol) -> MethodResult | None:
-    """Threshold moving on each run of the baseline; None where the runs left no predictions."""
-    moved = {
-        seed: result
+def _thresholds(baseline: Configuration, protocol: Protocol) -> dict[int, Thresholds]:
+    """Threshold moving on each run of the baseline that left predictions."""
+    made = {
+        seed: thresholds(run, baseline.important, protocol.split, protocol.tolerance, protocol.margin)
         for seed, run in baseline.runs.items()
-        if (result := moved_threshold(run, baseline.important, protocol.split, protocol.tolerance))
     }
+    return {seed: moved for seed, moved in made.items() if moved is not None}
+
+
+def _moved_row(protocol: Protocol, name: str, moved: Mapping[int, MovedThreshold]) -> MethodResult | None:
     if not moved:
         return None
     return MethodResult(
-        f"{protocol.baseline} + threshold",
+        f"{protocol.baseline} + {name}",
         "bias tuned per run",
         {seed: result.recall for seed, result in moved.items()},
         {seed: result.accuracy for seed, result in moved.items()},
         mean({seed: result.selection_recall for seed, result in moved.items()}),
     )
-
-
-def _notes(baseline: Configuration, baselines: int, methods: Mapping[str, Sequence[Configuration]]) -> list[str]:
-    notes = [describe_ranks(list(baseline.runs.values()), baseline.important)]
-    if baselines > 1:
-        notes.append(
-            f"{baseline.loss} has {baselines} configurations; the most accurate one ({baseline.label}) is the baseline."
-        )
-    for loss, configurations in {baseline.loss: [baseline], **methods}.items():
-        other = [c for c in configurations if set(c.runs) != set(baseline.runs)]
-        single = [c for c in configurations if len(c.runs) == 1]
-        if other:
-            notes.append(
-                f"{loss}: {_count(other, configurations)} other seeds than {baseline.loss} ({_seeds(baseline)}), "
-                f"for example {other[0].label}: {_seeds(other[0])}. Differences use the common seeds."
-            )
-        if single:
-            notes.append(f"{loss}: {_count(single, configurations)} a single seed, so that their spread is not known.")
-    return notes
-
-
-def _count(some: Sequence[Configuration], configurations: Sequence[Configuration]) -> str:
-    return f"{len(some)} of {len(configurations)} configurations {'has' if len(some) == 1 else 'have'}"
-
-
-def _seeds(configuration: Configuration) -> str:
-    return "seeds " + ", ".join(map(str, sorted(configuration.runs)))

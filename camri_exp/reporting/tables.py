@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from camri_exp.reporting.collect import Run
+from camri_exp.reporting.runs import Run
 from camri_exp.reporting.selection import SPLIT_NAMES, MethodResult, Protocol, TaskComparison
 from camri_exp.reporting.statistics import Difference, difference
 from camri_exp.text import csv_cell, escape_markdown

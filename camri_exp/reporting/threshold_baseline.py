@@ -1,13 +1,17 @@
-"""The baseline without training: a constant added to the important classes' scores of a finished run."""
+"""The baselines without training: the threshold of a finished run is moved, as it is or after calibration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from camri_exp.metrics import threshold
-from camri_exp.reporting.collect import Run
+from camri_exp.metrics.class_biases import fit_class_biases
+from camri_exp.reporting.runs import Run
 
+Array = npt.NDArray[Any]
 RECALLS = np.linspace(0, 1, 201)
 
 
@@ -21,16 +25,63 @@ class MovedThreshold:
     accuracy: float
 
 
-def moved_threshold(run: Run, important: Sequence[int], split: str, tolerance: float = 0.0) -> MovedThreshold | None:
-    """The bias with the largest recall on ``split`` whose accuracy there is at least the run's minus ``tolerance``.
+@dataclass(frozen=True)
+class Thresholds:
+    """What moving the threshold of one run can do: ``moved`` and ``calibrated``, with biases chosen on validation.
 
-    None where the run left no predictions.
+    ``curves`` are the test curves of the run's own scores and, where there is a calibration, of calibrated ones.
     """
+
+    moved: MovedThreshold
+    calibrated: MovedThreshold | None
+    curves: list[threshold.Curve]
+
+    def recall_at(self, accuracy: float) -> float:
+        """The largest test recall of the curves at a test accuracy of at least ``accuracy``."""
+        return max(threshold.at_accuracy(curve, accuracy).recall for curve in self.curves)
+
+
+def moved_threshold(
+    run: Run, important: Sequence[int], split: str, tolerance: float = 0.0, margin: float = threshold.MARGIN
+) -> MovedThreshold | None:
+    """The bias of ``threshold.tuned`` on ``split``, and its effect on test; None where the run left no predictions."""
     arrays = run.predictions(f"{split}_scores", f"{split}_target", "test_scores", "test_target")
-    if arrays is None:
+    return None if arrays is None else _moved(arrays, important, tolerance, margin)
+
+
+def thresholds(
+    run: Run, important: Sequence[int], split: str, tolerance: float = 0.0, margin: float = threshold.MARGIN
+) -> Thresholds | None:
+    """Threshold moving of ``run`` as it is and after calibration on ``split``; None without predictions."""
+    arrays = run.predictions(f"{split}_scores", f"{split}_target", "test_scores", "test_target")
+    if arrays is None or not len(arrays[1]):
         return None
-    tuned = threshold.tuned(arrays[0], arrays[1], important, tolerance)
-    test = threshold.at(arrays[2], arrays[3], important, tuned.bias)
+    scores, target, test_scores, test_target = arrays
+    moved = _moved(arrays, important, tolerance, margin)
+    assert moved is not None
+    curves = [threshold.curve(test_scores, test_target, important)]
+    if _is_trimmed(scores):
+        return Thresholds(moved, None, curves)
+    calibrate = fit_class_biases(scores, target)
+    both = [calibrate(scores), target, calibrate(test_scores), test_target]
+    calibrated = _moved(both, important, tolerance, margin, scores.argmax(1) == target)
+    curves.append(threshold.curve(both[2], test_target, important))
+    return Thresholds(moved, calibrated or moved, curves)
+
+
+def _is_trimmed(scores: Array) -> bool:
+    """Whether most scores were replaced by a low value, as in archives of runs, so that no likelihood is known."""
+    return float((scores == scores.min()).mean()) > 1 / 4
+
+
+def _moved(
+    arrays: Sequence[Array], important: Sequence[int], tolerance: float, margin: float, reference: Array | None = None
+) -> MovedThreshold | None:
+    scores, target, test_scores, test_target = arrays
+    tuned = threshold.tuned(scores, target, important, tolerance, margin, reference)
+    if tuned is None:
+        return None
+    test = threshold.at(test_scores, test_target, important, tuned.bias)
     return MovedThreshold(tuned.bias, tuned.recall, test.recall, test.accuracy)
 
 

@@ -33,7 +33,7 @@ def write(
     collection = collect(sweeps)
     require_writable(output, "Give output=DIR")
     comparisons = compare_methods(collection.runs, protocol)
-    conclusions = Conclusions(tasks=[conclude(comparison) for comparison in comparisons])
+    conclusions = Conclusions(tasks=conclude(comparisons, protocol))
     sentences = [task.sentence for task in conclusions.tasks]
     drawn = [charts(comparison, protocol, names) for comparison in comparisons]
     title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"

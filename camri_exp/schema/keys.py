@@ -216,6 +216,8 @@ class Report:
     sweep: Path
     baseline: str
     tolerance: Share
+    margin: Share
+    worth: Share
     protocol: Literal["validation", "paper"]
     output: Path | None
     names: dict[str, str]

@@ -10,8 +10,10 @@ from scipy.stats import spearmanr
 from camri_exp.cli import CONFIGS
 from camri_exp.reporting import tables
 from camri_exp.reporting.collect import Run, collect
+from camri_exp.reporting.conclusion import conclude
 from camri_exp.reporting.ranking import mean_recalls
-from camri_exp.reporting.selection import Protocol, Task, TaskComparison, compare_methods
+from camri_exp.reporting.selection import Protocol, TaskComparison, compare_methods
+from camri_exp.reporting.tasks import Task
 from reproduction.archive import FIGURES, STUDY, StudyRecord, unpacked
 from reproduction.page_tables import Names, details, moved_thresholds, next_to_paper, optimism
 from reproduction.zip_archive import RANKING, RUNS
@@ -49,6 +51,7 @@ def section(folder: Path, names: Names) -> str:
         comparisons = compare_methods(runs, Protocol())
         numbers = {comparison.task: number for number, comparison in enumerate(comparisons, start=1)}
         ranks = {comparison.task: rank_of(comparison.task, ranking_runs) for comparison in comparisons}
+        conclusions = dict(zip(numbers, conclude(comparisons, Protocol()), strict=True))
         comparisons.sort(key=lambda comparison: (ranks[comparison.task] == "median", ranks[comparison.task]))
         parts = [
             *introduction(folder),
@@ -57,7 +60,8 @@ def section(folder: Path, names: Names) -> str:
             "### In the layout of the paper",
             next_to_paper(comparisons, ranks, StudyRecord.read(folder / STUDY).study.partition("_")[0], names),
             *(
-                details(comparison, ranks[comparison.task], names) + figures(folder, numbers[comparison.task])
+                details(comparison, conclusions[comparison.task], ranks[comparison.task], names)
+                + figures(folder, numbers[comparison.task])
                 for comparison in comparisons
             ),
             "### Every method with a moved threshold",

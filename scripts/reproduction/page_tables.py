@@ -10,10 +10,11 @@ import numpy as np
 
 from camri_exp.metrics.angles import by_side
 from camri_exp.reporting import tables
-from camri_exp.reporting.conclusion import conclude
+from camri_exp.reporting.conclusion import TaskConclusion
 from camri_exp.reporting.grouping import Configuration
-from camri_exp.reporting.selection import MethodResult, Task, TaskComparison
+from camri_exp.reporting.selection import MethodResult, TaskComparison
 from camri_exp.reporting.statistics import difference
+from camri_exp.reporting.tasks import Task
 from reproduction.zip_archive import MOVED
 
 PAPER = Path(__file__).with_name("paper.csv")
@@ -44,14 +45,14 @@ def next_to_paper(comparisons: Sequence[TaskComparison], ranks: Ranks, dataset: 
     return "\n".join(tables.markdown_table(header, body))
 
 
-def details(comparison: TaskComparison, rank: str, names: Names) -> str:
+def details(comparison: TaskComparison, conclusion: TaskConclusion, rank: str, names: Names) -> str:
     """The table of one class, the conclusion, the angles and the notes."""
     lines = [
         f"### {rank}: {tables.escape_markdown(comparison.task.classes)}",
         "",
         *tables.markdown_table(*tables.details(comparison, names)),
         "",
-        tables.escape_markdown(conclude(comparison).sentence),
+        tables.escape_markdown(conclusion.sentence),
         "",
         angles(comparison, names),
         *(f"- {tables.escape_markdown(note)}" for note in comparison.notes),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize, stats
 
 from camri_exp.metrics import confusion, threshold
 
@@ -94,6 +95,62 @@ def test_full_recall_on_validation_is_not_traded_for_accuracy():
     assert curve.accuracy.max() == 1, "a bias between -1 and -3 keeps the recall and corrects the mistake"
     assert threshold.keeping(curve, 2 / 3) == threshold.Point(0.0, 1.0, 0.5, pytest.approx(2 / 3))
     assert -3 < threshold.keeping(curve, 1.0).bias < -1, "a required accuracy may need a negative bias"
+
+
+def tango(gained, lost, n, margin):
+    """Tango's score test with the likelihood maximised numerically."""
+
+    def minus_log_likelihood(q):
+        shares = np.maximum([q - margin, q, 1 - 2 * q + margin], 1e-300)
+        return -(np.array([gained, lost, n - gained - lost]) * np.log(shares)).sum()
+
+    bounds = (margin, (1 + margin) / 2)
+    q = optimize.minimize_scalar(minus_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-12}).x
+    return stats.norm.sf((gained - lost + n * margin) / np.sqrt(n * (2 * q - margin * (1 + margin))))
+
+
+@pytest.mark.parametrize(("n", "margin"), [(180, 0.02), (700, 0.01), (5000, 0.005)])
+def test_not_worse_is_the_score_test_of_tango(n, margin):
+    for gained, lost in [(0, 0), (3, 0), (0, 2), (5, 9), (20, 30), (30, 20), (0, 12)]:
+        assert threshold.not_worse(gained, lost, n, margin) == (tango(gained, lost, n, margin) < 0.05)
+
+
+def test_the_fewest_images_that_can_show_the_margin():
+    assert threshold.not_worse(0, 0, 540, 0.005)
+    assert not threshold.not_worse(0, 0, 530, 0.005)
+
+
+def test_the_tuned_bias_rarely_costs_more_than_the_margin():
+    """The largest bias that lost nothing on the validation images themselves cost more in a third of the cases."""
+    random, costs = np.random.default_rng(0), []
+    everyone = scores_and_target(random, 20_000)
+    for _ in range(60):
+        tuned = threshold.tuned(*scores_and_target(random, 1000), [0], margin=0.02)
+        before, after = (threshold.at(*everyone, [0], bias).accuracy for bias in (0.0, tuned.bias))
+        costs.append(before - after)
+    assert np.mean(np.array(costs) > 0.02) < 0.1
+
+
+def scores_and_target(random, n):
+    target = random.integers(4, size=n)
+    return 1.6 * np.eye(4)[target] + random.normal(size=(n, 4)), target
+
+
+def test_a_calibrated_model_is_compared_with_the_hits_of_the_unmoved_one():
+    scores, target = scores_and_target(np.random.default_rng(0), 3000)
+    worse = scores - 3 * np.eye(4)[0]
+    assert threshold.tuned(scores, target, [0], reference=scores.argmax(1) == target) == threshold.tuned(
+        scores, target, [0]
+    )
+    assert threshold.tuned(worse, target, [0], margin=0.005, reference=scores.argmax(1) == target) is None
+
+
+def test_at_accuracy_is_the_largest_recall_or_the_most_accurate_point():
+    scores, target = random_case(3)
+    curve = threshold.curve(scores, target, [1])
+    best = float(curve.accuracy.max())
+    assert threshold.at_accuracy(curve, 1.0) == threshold.keeping(curve, best)
+    assert threshold.at_accuracy(curve, best - 0.1) == threshold.keeping(curve, best - 0.1)
 
 
 def test_impossible_requirements_are_refused():

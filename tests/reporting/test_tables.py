@@ -31,7 +31,7 @@ def test_grid_is_the_papers(comparisons: list[TaskComparison]) -> None:
     header, rows = tables.grid(comparisons, NAMES)
 
     assert header == ["", f"toy: {CLASSES[1]}", f"toy: {CLASSES[2]}"]
-    assert [row[0] for row in rows] == ["CAMRI", "CE", "CE + threshold", "bad_loss"]
+    assert [row[0] for row in rows] == ["CAMRI", "CE", "CE + calibrated threshold", "CE + threshold", "bad_loss"]
     assert rows[-1][1:] == ["-", "-"]
     row = comparisons[0].baseline
     recall, accuracy = np.mean(list(row.recall.values())), np.mean(list(row.accuracy.values()))
@@ -45,17 +45,18 @@ def test_fractions() -> None:
 def test_csv_has_every_number_in_full(comparisons: list[TaskComparison]) -> None:
     lines = list(csv.DictReader(io.StringIO(tables.as_csv(comparisons))))
 
-    assert [line["method"] for line in lines[:4]] == ["ce", "ce + threshold", "bad_loss", "camri"]
+    assert [line["method"] for line in lines[:3]] == ["ce", "ce + threshold", "ce + calibrated threshold"]
+    assert [line["method"] for line in lines[3:5]] == ["bad_loss", "camri"]
     assert {line["class"] for line in lines} == {CLASSES[1], CLASSES[2]}
     chosen = next(row for row in comparisons[0].methods if row.method == "camri")
-    line = lines[3]
+    line = lines[4]
     change = difference(chosen.recall, comparisons[0].baseline.recall)
     expected = {"recall": difference(chosen.recall).mean, "recall_sd": difference(chosen.recall).sd}
     expected |= {"recall_gain": change.mean, "recall_gain_low": change.low, "recall_gain_high": change.high}
     for name, value in expected.items():
         assert float(line[name]) == pytest.approx(value, abs=1e-6)
     assert (line["seeds"], line["n"], line["pairs"]) == ("0 1 2", "3", "3")
-    assert (lines[2]["n"], lines[2]["recall"]) == ("0", "")
+    assert (lines[3]["n"], lines[3]["recall"]) == ("0", "")
 
 
 def test_runs_csv_has_a_line_per_run(comparisons: list[TaskComparison], tmp_path: Path) -> None:

@@ -159,9 +159,9 @@ def test_the_page_moves_the_threshold_of_every_method(kept: Path, tmp_path: Path
         for run in result.configuration.runs.values():
             arrays = np.load(run.folder / "predictions.npz")
             val, test = ((arrays[f"{split}_scores"], arrays[f"{split}_target"]) for split in ("val", "test"))
-            accuracy = threshold.at(*val, [0], 0.0).accuracy
-            bias = threshold.keeping(threshold.curve(*val, [0]), accuracy).bias
-            moved.append(threshold.at(*test, [0], bias))
+            tuned = threshold.tuned(*val, [0])
+            assert tuned is not None
+            moved.append(threshold.at(*test, [0], tuned.bias))
         after = f"{np.mean([m.recall for m in moved]):.4f} ({np.mean([m.accuracy for m in moved]):.4f})".replace(
             "0.", "."
         )
