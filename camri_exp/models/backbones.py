@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from camri_exp.errors import UserError, first_line, nearest
+from camri_exp.models import hub
 from camri_exp.models.backbone_file import with_backbone
 from camri_exp.models.cnns import CNNS
 from camri_exp.models.metadata import FrozenBackbone, ModelMetadata
@@ -86,12 +87,15 @@ def _build(name: str, channels: int, image_size: int, width: float, pretrained: 
         options["img_size"] = image_size
     if pretrained and not timm.models.is_model_pretrained(name):
         raise _no_pretrained_weights(name)
+    offline = pretrained and not hub.is_reachable()
     try:
-        return timm.create_model(name, pretrained=pretrained, in_chans=channels, num_classes=0, **options)
+        with hub.offline(offline):
+            return timm.create_model(name, pretrained=pretrained, in_chans=channels, num_classes=0, **options)
     except Exception as error:  # timm and the hub raise errors of many types
         if pretrained:
+            reason = f"{hub.endpoint()} cannot be reached" if offline else first_line(error)
             raise UserError(
-                f"model.pretrained=true: the weights of {name} could not be loaded ({first_line(error)}).\n"
+                f"model.pretrained=true: the weights of {name} could not be loaded ({reason}).\n"
                 "Without a network, use a file of weights: model.weights=FILE"
             ) from error
         raise UserError(

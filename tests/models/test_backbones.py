@@ -9,7 +9,7 @@ import timm
 import torch
 
 from camri_exp.errors import UserError
-from camri_exp.models import backbones
+from camri_exp.models import backbones, hub
 
 
 def test_camri_cnn_is_that_of_the_paper() -> None:
@@ -116,6 +116,7 @@ def test_pretrained_without_a_network_is_one_line(monkeypatch: pytest.MonkeyPatc
     def no_network(*_: object, **__: object) -> None:
         raise OSError("no route to the hub\nand more")
 
+    monkeypatch.setattr(hub, "is_reachable", lambda: True)
     monkeypatch.setattr(timm, "create_model", no_network)
     with pytest.raises(UserError, match=r"weights of resnet18 could not be loaded \(no route to the hub\)") as caught:
         backbones.create("resnet18", channels=3, image_size=32, pretrained=True)
