@@ -16,6 +16,7 @@ from camri_exp.instantiate import explained
 from camri_exp.losses.base import Loss
 from camri_exp.metrics.angle_metric import OwnClassAngle, angle_summary
 from camri_exp.metrics.confusion import summarize
+from camri_exp.models.fine_tuning import FineTuning, freeze, warmed_up
 from camri_exp.models.lightning_speedups import PlainHookName
 from camri_exp.models.metadata import ModelMetadata
 from camri_exp.models.meter import TrainingMeter
@@ -38,6 +39,7 @@ class Classifier(PlainHookName, pl.LightningModule):
         optimizer: makes the optimizer of the parameters; without one the model predicts but does not train.
         scheduler: makes the learning-rate schedule of (optimizer, total steps); it is stepped after every step.
         freeze_epochs: number of first epochs that train the head alone.
+        fine_tuning: how the backbone is trained.
         channels_last: memory format of images and weights.
         log_every_n_steps: steps between two reads of the training losses, each of which waits for the device.
     """
@@ -55,6 +57,7 @@ class Classifier(PlainHookName, pl.LightningModule):
         optimizer: Callable[[Any], torch.optim.Optimizer] | None = None,
         scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
         freeze_epochs: int = 0,
+        fine_tuning: FineTuning | None = None,
         channels_last: bool = False,
         log_every_n_steps: int = 50,
     ) -> None:
@@ -63,6 +66,7 @@ class Classifier(PlainHookName, pl.LightningModule):
         self.class_names, self.important_class = metadata.class_names, metadata.important_class
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.freeze_epochs, self.log_every_n_steps = freeze_epochs, log_every_n_steps
+        self.fine_tuning = fine_tuning or FineTuning()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         # Not persistent: the metadata of the checkpoint holds them, and older checkpoints have no such tensors.
         for name, values in (("mean", metadata.mean), ("std", metadata.std)):
@@ -90,6 +94,8 @@ class Classifier(PlainHookName, pl.LightningModule):
         self.backbone.requires_grad_(not frozen)
         # Frozen batch norms keep their statistics too. Lightning calls train() once, at the start of the training.
         self.backbone.train(not frozen)
+        if self.fine_tuning.freeze_below:
+            freeze(self.backbone, {id(p) for group in self.trainer.optimizers[0].param_groups for p in group["params"]})
         self.meter.start_epoch()
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
@@ -161,12 +167,20 @@ class Classifier(PlainHookName, pl.LightningModule):
     def configure_optimizers(self) -> Any:
         assert self.make_optimizer is not None, "a classifier without an optimizer predicts but does not train"
         with explained("optimizer"):
-            optimizer = self.make_optimizer(self.parameters())
+            optimizer = self.fine_tuning.optimizer(self.make_optimizer, self, self.backbone)
         if self.make_scheduler is None:
             return optimizer
         with explained("scheduler"):
             schedule = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
+    ) -> None:
+        steps = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
+        trained = (self.trainer.global_step + 1) / steps - self.freeze_epochs
+        with warmed_up(optimizer, self.fine_tuning.warmup(trained)):
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
     def lr_scheduler_step(self, scheduler: LRScheduler, metric: object) -> None:
         # In a finished run that is resumed for more epochs, a schedule of fixed length has ended: the rate is kept. One

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import torch
@@ -13,9 +14,12 @@ from camri_exp.instantiate import instantiate, target_of
 from camri_exp.losses.base import Loss
 from camri_exp.models import backbones
 from camri_exp.models.classifier import Classifier, FeatureClassifier
+from camri_exp.models.fine_tuning import FineTuning
 from camri_exp.models.metadata import LossFact, ModelMetadata, facts_for_losses
 
-NOT_OF_BACKBONES = ("freeze_epochs", "channels_last", "compile", "frozen", "bundle")  # keys of the group model
+NOT_OF_BACKBONES = {  # keys of the group model
+    "freeze_epochs", "channels_last", "compile", "frozen", "bundle", *(field.name for field in fields(FineTuning))
+}  # fmt: skip
 Model = TypeVar("Model", bound=Classifier)
 
 
@@ -91,6 +95,7 @@ def _assembled(
         optimizer=optimizer,
         scheduler=scheduler,
         freeze_epochs=cfg.model.freeze_epochs,
+        fine_tuning=FineTuning.of(cfg.model),
         channels_last=cfg.model.channels_last,
         log_every_n_steps=cfg.trainer.log_every_n_steps,
     )

@@ -51,6 +51,7 @@ class Augmentation(Open):
     shift: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
+    resized_crop: float = 0.0
 
 
 class Imbalance(Open):
@@ -92,6 +93,11 @@ class Model:
     small_stem: bool = False
     frozen: bool = False
     bundle: bool = False
+    backbone_lr: Annotated[float, Range(least=0)] = 1.0
+    layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0
+    freeze_below: Annotated[float, Range(least=0, below=1)] = 0.0
+    decay_norms: bool = True
+    warmup_epochs: Annotated[float, Range(least=0)] = 0.0
 
 
 class Trainer(Plugin):

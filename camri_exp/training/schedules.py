@@ -21,11 +21,12 @@ def one_cycle(
     Args:
         optimizer: whose rate is changed.
         total_steps: the number of steps of the run.
-        max_lr: the peak.
+        max_lr: the peak; a group of parameters with an ``lr_scale`` has that multiple of it.
         pct_start: the share of the steps until the peak.
         options: further arguments of ``OneCycleLR``.
     """
     if total_steps < FEWEST_STEPS:
         log.warning("one_cycle: %d steps are too few for a cycle; the learning rate stays at optimizer.lr", total_steps)
         return ConstantLR(optimizer, factor=1.0, total_iters=total_steps)
-    return OneCycleLR(optimizer, max_lr, total_steps, pct_start=max(pct_start, 2 / total_steps), **options)
+    peaks = [max_lr * group.get("lr_scale", 1.0) for group in optimizer.param_groups]
+    return OneCycleLR(optimizer, peaks, total_steps, pct_start=max(pct_start, 2 / total_steps), **options)
