@@ -5,11 +5,15 @@ are slower at 32 pixels, crop and flip several times (docs/performance.md), henc
 them use torch's global generator, which the run seeds at every epoch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.transforms import v2
+
+from camri_exp.data.transforms import per_image
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,10 @@ class Augmentation:
         shift: move by up to this fraction of the size, with interpolation; the edges are repeated.
         brightness: multiply the pixels by 1 +- this fraction.
         contrast: multiply the distances to the mean of the image by 1 +- this fraction.
+        resized_crop: cut a part of at least this share of the area, with an aspect ratio from 3/4 to 4/3, and resize it
+            (torchvision's RandomResizedCrop). It comes first.
+        transforms: of torchvision, applied to each image after all others.
+        image_size: of the result, where ``resized_crop`` or ``transforms`` are used.
 
     Raises:
         ValueError: a fraction that is not in [0, 1), or negative degrees.
@@ -36,23 +44,36 @@ class Augmentation:
     shift: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
+    resized_crop: float = 0.0
+    transforms: Sequence[v2.Transform] = ()
+    image_size: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("crop", "scale", "shift", "brightness", "contrast"):
+        for name in ("crop", "scale", "shift", "brightness", "contrast", "resized_crop"):
             fraction = getattr(self, name)
             if not 0 <= fraction < 1:
                 raise ValueError(f"augmentation.{name}={fraction}; expected a fraction from 0 to below 1, not pixels")
         if self.degrees < 0:
             raise ValueError(f"augmentation.degrees={self.degrees}; expected at least 0")
 
+    @property
+    def resizes(self) -> bool:
+        """Whether the result may have another size than the images."""
+        return bool(self.resized_crop or self.transforms)
+
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) to uint8 or float32 of the same shape, in 0..255."""
+        """uint8 (N, C, H, W) to uint8 or float32, in 0..255; of the same shape without ``resized_crop``."""
+        if self.resized_crop:
+            crop = v2.RandomResizedCrop(self.image_size, scale=(self.resized_crop, 1.0))
+            images = per_image([crop], images, self.image_size)
         if self.flip or self.crop:
             images = random_crop(images, round(self.crop * images.shape[-1]), self.flip)
         if self.degrees or self.scale or self.shift:
             images = random_affine(images.float(), self.degrees, self.scale, self.shift)
         if self.brightness or self.contrast:
             images = random_light(images.float(), self.brightness, self.contrast)
+        if self.transforms:
+            images = per_image(self.transforms, images.round().to(torch.uint8), self.image_size)
         return images
 
 

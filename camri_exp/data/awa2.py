@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from camri_exp.data.cache import cached, image_files
 from camri_exp.data.download import Archive, fetch_and_unpack
 from camri_exp.data.file_based import ImageFileDataModule
 from camri_exp.data.hash_split import HashSplitDataModule
@@ -57,8 +56,7 @@ class AwA2DataModule(HashSplitDataModule, ImageFileDataModule):
         names = [name for name, _ in files]
         self.files_below = self.folder / "JPEGImages"
         paths = [os.path.join(self.folder, "JPEGImages", name) for name in names]
-        source = image_files(paths, [label for _, label in files], names, self.preprocessing)
-        images = cached(source, self.cache_dir, self.folder, self.on_error)
+        images = self.read(paths, [label for _, label in files], names, self.folder, self.on_error)
         splits = [self.rule(Path(name).name) for name in names]
         return {split: images.split(index) for split, index in indices_by_split(splits).items()}
 

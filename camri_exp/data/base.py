@@ -23,6 +23,7 @@ from camri_exp.data.loader import InMemoryLoader
 from camri_exp.data.preprocessing import ModelPreprocessing, Preprocessing
 from camri_exp.data.splits import SPLITS
 from camri_exp.data.storage import SplitView, joined
+from camri_exp.data.transforms import Mixing, Names, transform_of
 from camri_exp.errors import UserError
 from camri_exp.text import printable
 
@@ -43,6 +44,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         seed: determines the order of the training images.
         augment: whether training images are changed at random, as ``augmentation`` describes.
         augmentation: the fields of ``Augmentation``.
+        transform: transforms of ``torchvision.transforms.v2`` after them, by name (``transform_of``).
+        mixup, cutmix: the arguments of ``Mixing``.
         imbalance: the arguments of ``camri_exp.data.imbalance.kept``, to use fewer training images of some classes.
         device: where the images are stored: ``cpu``, or ``auto`` for the GPU that trains, if they take less than half
             of its free memory.
@@ -60,6 +63,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
     drop_leaked = False  # whether evaluation images that are training images too are dropped
     leaked_kept = "kept"  # what is said where they are not
     expected_classes: Sequence[str] | None = None  # of a model to be evaluated: the data may lack some of them
+    larger: Tensor | None = None  # uint8 (N, C, H, W): the images of all splits at the size from which crops are cut
     files_below: Path | None = None  # the folder of the image files, if each image is one and named by its path
 
     def __init__(
@@ -71,6 +75,9 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         seed: int = 0,
         augment: bool = True,
         augmentation: Mapping[str, Any] | None = None,
+        transform: Names | None = None,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
         imbalance: Mapping[str, Any] | None = None,
         device: str = "auto",
         cache_dir: str | None = None,
@@ -87,7 +94,10 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         if imbalance is not None:
             profiles.check(imbalance)
         self.root, self.batch_size, self.image_size, self.seed = root, batch_size, image_size, seed
-        self.augmentation = Augmentation(**augmentation or {}) if augment else Augmentation()
+        transforms = transform_of(transform)
+        changes = Augmentation(**augmentation or {}, transforms=transforms, image_size=image_size)
+        self.augments, self.augmentation = augment, changes if augment else Augmentation()
+        self.mixing = Mixing(mixup, cutmix) if augment else Mixing()
         self.imbalance, self.device, self.cache_dir, self.views = imbalance, device, cache_dir, views
         self.calibration_fraction = calibration_fraction
         self.features: dict[str, Tensor] | None = None
@@ -159,6 +169,12 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         view = self.splits[split]
         return view.images[view.index[index]]
 
+    def augmented(self, index: Sequence[int] | slice = slice(None)) -> Tensor:
+        """Training images (n, C, H, W) at the positions ``index``, changed at random; in 0..255."""
+        view = self.splits["train"]
+        images = view.images if self.larger is None else self.larger
+        return self.augmentation(images[view.index[index]])
+
     def files(self, split: str, index: slice) -> list[Path] | None:
         """The image files of ``images(split, index)``; None where the images are not files."""
         return None if self.files_below is None else [self.files_below / name for name in self.names(split)[index]]
@@ -180,7 +196,7 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         """The view of which the batches of a split are gathered: of images, or of features."""
         view = self.splits[split]
         if self.features is None:
-            return view
+            return replace(view, images=self.larger) if split == "train" and self.larger is not None else view
         index = torch.arange(len(view.target), device=view.target.device)
         return replace(view, images=self.features[split], index=index)
 
@@ -196,7 +212,8 @@ class ImageDataModule(pl.LightningDataModule, ABC):
             self.features = {name: features.to(device) for name, features in self.features.items()}
             self.splits = {name: replace(view, target=view.target.to(device)) for name, view in self.splits.items()}
             return
-        on_gpu = images.to(device)
+        self.larger = None if self.larger is None else self.larger.to(device)
+        on_gpu = self.splits["train"].images.to(device)
         self.splits = {name: split.to(on_gpu) for name, split in self.splits.items()}
 
     def train_dataloader(self) -> InMemoryLoader:
@@ -250,8 +267,9 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         """Augment training images; the model normalises."""
         if self.trainer is None or not self.trainer.training or self.features is not None:
             return batch
-        images, *rest = batch
-        return self.augmentation(images), *rest
+        images, target = batch
+        images = self.augmentation(images)
+        return self.mixing(images, target, len(self.class_names)) if self.mixing else (images, target)
 
 
 def _fingerprint(split: SplitView, class_names: Sequence[str]) -> str:

@@ -1,9 +1,14 @@
 """The base of the data sets whose images are files of any size."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from camri_exp.data.base import ImageDataModule
+from camri_exp.data.cache import cached, image_files
 from camri_exp.data.preprocessing import SMALLEST_CROP, Interpolation, ModelPreprocessing, Preprocessing, Resize
+from camri_exp.data.storage import ImageTable
 from camri_exp.schema.values import Range
 
 
@@ -16,7 +21,13 @@ class ImageFileDataModule(ImageDataModule):
         crop_fraction: share of the resized image that is kept, in both directions. null: that of the model with
             pretrained weights where ``resize`` is its way too, else 1.
         interpolation: Pillow's filter. null: that of the model with pretrained weights, else ``bilinear``.
+        stored_size: training images are kept as squares of this size too, so that a random crop
+            (``augmentation.resized_crop``, or one in ``transform``) has something to cut; null cuts the images of
+            ``image_size``.
         rest: see ``ImageDataModule``.
+
+    Raises:
+        ValueError: a ``stored_size`` below ``image_size``, or one without a crop.
     """
 
     channels: int = 3
@@ -26,10 +37,37 @@ class ImageFileDataModule(ImageDataModule):
         resize: Resize | None = None,
         crop_fraction: Annotated[float, Range(SMALLEST_CROP, 1)] | None = None,
         interpolation: Interpolation | None = None,
+        stored_size: Annotated[int, Range(1, 4096)] | None = None,
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
         self.resize, self.crop_fraction, self.interpolation = resize, crop_fraction, interpolation
+        self.stored_size = stored_size
+        if stored_size is not None and stored_size < self.image_size:
+            raise ValueError(f"stored_size={stored_size}; expected at least image_size={self.image_size}")
+        if stored_size is not None and self.augments and not self.augmentation.resizes:
+            raise ValueError(
+                f"stored_size={stored_size} without a crop; expected augmentation.resized_crop above 0, or a transform"
+            )
+
+    def read(
+        self,
+        paths: Sequence[str],
+        target: Sequence[int],
+        names: Sequence[str],
+        folder: Path,
+        on_error: str = "stop",
+        max_pixels: int | None = None,
+    ) -> ImageTable:
+        """The images of these files from the cache in ``folder``; the larger ones for training become ``larger``."""
+
+        def table(preprocessing: Preprocessing) -> ImageTable:
+            source = image_files(paths, target, names, preprocessing, max_pixels)
+            return cached(source, self.cache_dir, folder, on_error)
+
+        if self.stored_size is not None and self.augments:
+            self.larger = table(replace(self.preprocessing, image_size=self.stored_size, crop_fraction=1.0)).pixels
+        return table(self.preprocessing)
 
     def adopt(self, own: ModelPreprocessing, geometry: bool = True) -> None:
         super().adopt(own, geometry)

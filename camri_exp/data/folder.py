@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from camri_exp.data.cache import cached, image_files
 from camri_exp.data.class_ids import preview
 from camri_exp.data.csv_list import LabelledFile, read_csv
 from camri_exp.data.decode import pixel_limit
@@ -89,14 +88,11 @@ class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
         self.class_names = class_names(files, root, self.expected_classes)
         ids = {name: i for i, name in enumerate(self.class_names)}
         names = [file.path for file in files]
-        source = image_files(
-            [os.path.join(folder, name) for name in names],
-            [ids[file.label] for file in files],
-            names, self.preprocessing, self.max_pixels,
-        )  # fmt: skip
         self.files_below = folder
+        paths = [os.path.join(folder, name) for name in names]
+        target = [ids[file.label] for file in files]
         with pixel_limit(self.max_pixels):
-            images = cached(source, self.cache_dir, folder, self.on_error)
+            images = self.read(paths, target, names, folder, self.on_error, self.max_pixels)
         groups = [file.group or file.path for file in files] if any(file.group for file in files) else None
         splits = indices_by_split([str(file.split) for file in files])
         return {split: images.split(index, groups) for split, index in splits.items()}

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from camri_exp.data.cache import cached, image_files
 from camri_exp.data.download import Archive, fetch_and_unpack
 from camri_exp.data.file_based import ImageFileDataModule
 from camri_exp.data.groups import groups_of
@@ -103,8 +102,7 @@ class GTSRBDataModule(ImageFileDataModule):
         names = [name for name, _ in files]
         prefix = os.path.join(self.folder, "")
         paths = [prefix + name for name in names]  # 50,000 calls of os.path.join take longer than most of this method
-        source = image_files(paths, [label for _, label in files], names, self.preprocessing)
-        images = cached(source, self.cache_dir, self.folder)
+        images = self.read(paths, [label for _, label in files], names, self.folder)
 
         count = len(training_files)
         tracks = groups_of(names[:count], TRACK)

@@ -43,8 +43,9 @@ def _row(data: "ImageDataModule", label: int, images: int, variants: int) -> "Te
     import torch
 
     indices = torch.nonzero(data.splits["train"].target == label).flatten()
-    originals = data.images("train", indices[torch.randperm(len(indices))[:images]].tolist())
-    augmented = data.augmentation(originals.repeat_interleave(variants, dim=0))
+    chosen = indices[torch.randperm(len(indices))[:images]]
+    originals = data.images("train", chosen.tolist())
+    augmented = data.augmented(chosen.repeat_interleave(variants).tolist())
     augmented = augmented.unflatten(0, (len(originals), variants))
     both = torch.cat([originals.float()[:, None], augmented.float()], dim=1)
     return (both.flatten(0, 1) / 255).clamp(0, 1)

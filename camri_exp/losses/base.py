@@ -28,10 +28,13 @@ class Loss(nn.Module):
             (a list of ids) and ``class_counts`` (training images per class). A loss that does not need
             ``important_class`` trains the same whichever class that is.
         score_type: ``logits`` or ``cosine``, as the heads name them.
+        soft_targets: whether ``target`` may hold the shares of the classes, (N, K) in [0, 1] with a sum of 1, as MixUp
+            and CutMix make them.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     score_type: ClassVar[str] = "logits"
+    soft_targets: ClassVar[bool] = False
 
     def register_constant(self, name: str, values: Tensor | None) -> None:
         """Register ``values`` as a buffer: it moves with the loss, is saved with it, and is not trained."""

@@ -1,5 +1,7 @@
 """Cross-entropy, the baseline of every comparison."""
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -12,6 +14,8 @@ class CrossEntropyLoss(Loss):
     Args:
         label_smoothing: in [0, 1), the share of the target distribution that is uniform over all classes.
     """
+
+    soft_targets: ClassVar[bool] = True
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()

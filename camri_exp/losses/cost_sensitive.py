@@ -24,6 +24,7 @@ class CostSensitiveLoss(Loss):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class"})
+    soft_targets: ClassVar[bool] = True
     scale: float = 1.0
     log_price: Tensor  # (K,)
 

@@ -20,6 +20,7 @@ class LogitAdjustedLoss(Loss):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"class_counts"})
+    soft_targets: ClassVar[bool] = True
     adjustment: Tensor
 
     def __init__(self, class_counts: Sequence[int], tau: float = 1.0) -> None:

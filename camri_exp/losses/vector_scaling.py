@@ -39,6 +39,7 @@ class VectorScalingLoss(Loss):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class", "class_counts"})
+    soft_targets: ClassVar[bool] = True
     multiplier: Tensor  # (K,)
     offset: Tensor  # (K,)
     weight: Tensor  # (K,)

@@ -27,6 +27,7 @@ class WeightedCrossEntropyLoss(Loss):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class", "class_counts"})
+    soft_targets: ClassVar[bool] = True
     weight: Tensor
 
     def __init__(
@@ -50,7 +51,8 @@ class WeightedCrossEntropyLoss(Loss):
         total = F.cross_entropy(scores, target, weight=weight, reduction="sum")
         if self.normalize == "batch":
             return total / len(target)
-        return total / weight[target].sum().clamp_min(torch.finfo(scores.dtype).tiny)
+        weights = target.to(weight.dtype) @ weight if target.is_floating_point() else weight[target]
+        return total / weights.sum().clamp_min(torch.finfo(scores.dtype).tiny)
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """``softmax(z - log w)``. A class of weight 0 has probability 0: the loss does not depend on its images."""

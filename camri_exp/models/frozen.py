@@ -104,6 +104,7 @@ def _fingerprint(frozen: FrozenBackbone, data: ImageDataModule) -> str:
     augmentation = data.augmentation if data.views > 1 else None
     digest = hashlib.sha256(f"{frozen.digest} {data.image_size} {data.mean} {data.std} {data.views}".encode())
     digest.update(repr(augmentation).encode())
+    digest.update(b"" if data.larger is None else str(data.larger.shape).encode())
     for split, view in data.splits.items():
         digest.update(f"{split} {len(view.target)}".encode())
         digest.update(np.ascontiguousarray(view.contents).tobytes())
@@ -140,8 +141,8 @@ def _computed(network: nn.Module, data: ImageDataModule) -> Iterator[Tensor]:
         for view in range(data.views if split == "train" else 1):
             torch.manual_seed(view)
             for start in range(0, data.length(split), BATCH):
-                images = data.images(split, slice(start, start + BATCH))
-                if split == "train" and data.views > 1:
-                    images = data.augmentation(images)
+                index = slice(start, start + BATCH)
+                views = split == "train" and data.views > 1
+                images = data.augmented(index) if views else data.images(split, index)
                 with torch.inference_mode():
                     yield network(((images - mean) / std).to(device)).float()

@@ -1,12 +1,17 @@
 """Checks of a run's data before training: what would show only as NaN later, or as two experiments in one."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
+from omegaconf import DictConfig, OmegaConf
 
+from camri_exp.cli import CONFIGS
 from camri_exp.data.base import ImageDataModule
 from camri_exp.errors import UserError
+from camri_exp.losses.base import Loss
 from camri_exp.models.metadata import ModelMetadata
+from camri_exp.schema.plugins import target_of
 
 ROUNDING = 1e-6  # means of the same images differ by less on another machine
 
@@ -24,6 +29,29 @@ def report_absent_classes(data: ImageDataModule, metadata: ModelMetadata) -> Non
                 noun = {"val": "validation", "test": "test"}[split]
                 name = metadata.class_names[k]
                 print(f"the {noun} split has no image of the important class {name!r}: {effect}.", file=sys.stderr)
+
+
+def check_mixing(cfg: DictConfig, data: ImageDataModule, loss: Loss) -> None:
+    """Check that the run can train on mixed images.
+
+    Raises:
+        UserError: a loss that takes no soft targets, or the features of a frozen backbone.
+    """
+    if not data.mixing:
+        return
+    if cfg.model.frozen:
+        raise UserError("data.mixup and data.cutmix mix images; model.frozen=true trains on features. Use 0 for both.")
+    if not loss.soft_targets:
+        known = sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml") if _takes_soft_targets(path))
+        raise UserError(
+            f"data.mixup and data.cutmix give every image two classes, which loss={cfg.loss.name} does not take. Use 0 "
+            f"for both, or one of {', '.join(known)}."
+        )
+
+
+def _takes_soft_targets(path: Path) -> bool:
+    target = target_of(OmegaConf.select(OmegaConf.load(path), "_target_"), f"loss={path.stem}")
+    return getattr(target, "soft_targets", False)
 
 
 def check_same_data(before: ModelMetadata, now: ModelMetadata, resume: object) -> None:

@@ -46,7 +46,7 @@ from camri_exp.stored_config import CONFIG
 from camri_exp.training.callbacks import CollectPredictions, RebaseCheckpointPaths, ReseedEachEpoch
 from camri_exp.training.checks import check_trainer
 from camri_exp.training.console import print_result
-from camri_exp.training.data_checks import check_same_data, report_absent_classes
+from camri_exp.training.data_checks import check_mixing, check_same_data, report_absent_classes
 from camri_exp.training.factory import (
     build_callbacks,
     build_loggers,
@@ -111,7 +111,9 @@ def prepared(cfg: DictConfig) -> tuple[ImageDataModule, Classifier]:
     if cfg.model.frozen:
         metadata = use_features(cfg, data, metadata)
     build = build_feature_classifier if cfg.model.frozen else build_classifier
-    return data, build(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
+    model = build(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
+    check_mixing(cfg, data, model.loss)
+    return data, model
 
 
 def callbacks_of(cfg: DictConfig, predictions: CollectPredictions) -> list[pl.Callback]:

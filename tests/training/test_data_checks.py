@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from camri_exp.data.folder import FolderDataModule
@@ -77,3 +78,26 @@ def test_an_important_class_that_a_split_lacks_is_reported_before_training(
     predicted = command("predict", checkpoint, f"images={root}/train", "bias=auto")
     assert predicted.code == 1
     assert "has no image of cat. Give a number: bias=NUMBER" in predicted.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("loss=camri", "data.mixup=0.2"), "which loss=camri does not take. Use 0 for both, or one of "),
+        (("loss=focal", "data.cutmix=1.0"), "which loss=focal does not take. Use 0 for both, or one of "),
+    ],
+)
+def test_mixed_images_need_a_loss_that_takes_soft_targets(train, overrides, message):
+    finished = train("data.augment=true", *overrides)
+    assert finished.code == 1
+    assert message in finished.err
+    assert "ce, class_balanced" in finished.err
+    assert len(finished.err.splitlines()) == 1
+
+
+def test_mixed_images_train_and_are_not_evaluated(train, tmp_path):
+    mixed = ("data.augment=true", "data.mixup=0.2", "data.cutmix=1.0", "loss=ce")
+    finished = train(*mixed)
+    assert finished.code == 0, finished.err
+    assert np.load(tmp_path / "run" / "predictions.npz")["test_scores"].shape == (41, 6)
