@@ -11,6 +11,7 @@ from camri_exp.errors import UserError
 @command("report", paths=("sweep", "output"))
 def main(cfg: DictConfig) -> None:
     """Write the report on ``cfg.sweep``, and print its table and conclusions."""
+    from camri_exp.reporting.promises import Asked
     from camri_exp.reporting.selection import Protocol
     from camri_exp.reporting.write import write
 
@@ -19,7 +20,8 @@ def main(cfg: DictConfig) -> None:
     sweeps = folders(str(cfg.sweep))
     output = Path(cfg.output) if cfg.output else sweeps[0] / "report"
     protocol = Protocol(cfg.baseline, float(cfg.tolerance), cfg.protocol, float(cfg.margin), float(cfg.worth))
-    print(write(sweeps, output, protocol, dict(cfg.names), figures=cfg.figures))
+    asked = None if cfg.recall is None else Asked(cfg.recall, cfg.confidence)
+    print(write(sweeps, output, protocol, dict(cfg.names), figures=cfg.figures, asked=asked))
 
 
 def folders(text: str) -> list[Path]:

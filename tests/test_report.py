@@ -137,3 +137,18 @@ def test_errors_are_one_line(command: Command, tmp_path: Path, arguments: list[s
     assert words in finished.err
     assert "Traceback" not in finished.err
     assert len(finished.err.strip().splitlines()) <= 2
+
+
+def test_the_price_of_a_promise_is_in_every_output(command, tmp_path):
+    write_sweep(tmp_path / "sweep")
+    finished = command("report", "sweep=sweep", "recall=0.6", "confidence=0.9", "figures=false")
+    assert finished.code == 0, finished.err
+    text = "at the threshold at which a recall of 60 % is estimated, not promised, with 90 % confidence"
+    assert text in finished.out
+    assert text in (tmp_path / "sweep" / "report" / "table.md").read_text()
+    page = (tmp_path / "sweep" / "report" / "report.html").read_text()
+    assert text in page
+    assert "The price of a estimated recall" not in page
+    wrong = command("report", "sweep=sweep", "recall=60")
+    assert wrong.code == 1
+    assert "recall=60: expected a number above 0 and below 1" in wrong.err

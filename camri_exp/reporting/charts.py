@@ -9,6 +9,7 @@ from camri_exp.figures.tradeoff import error_bars, padded, tradeoff_chart
 from camri_exp.metrics.angles import by_side
 from camri_exp.metrics.intervals import Interval
 from camri_exp.reporting.grouping import Configuration, mean
+from camri_exp.reporting.promises import TaskPrices, price_chart
 from camri_exp.reporting.selection import SPLIT_NAMES, MethodResult, Protocol, TaskComparison
 from camri_exp.reporting.statistics import difference
 from camri_exp.reporting.tables import display
@@ -19,7 +20,9 @@ Names = Mapping[str, str]
 ByLoss = Mapping[str, Sequence[Configuration]]
 
 
-def charts(comparison: TaskComparison, protocol: Protocol, names: Names) -> dict[str, Chart | HeatMapChart]:
+def charts(
+    comparison: TaskComparison, protocol: Protocol, names: Names, prices: TaskPrices | None = None
+) -> dict[str, Chart | HeatMapChart]:
     """All charts of a task by name; those for which its runs have no numbers are left out.
 
     ``names`` are the display names of losses; a loss has the same colour in every chart and task.
@@ -34,6 +37,7 @@ def charts(comparison: TaskComparison, protocol: Protocol, names: Names) -> dict
         **{f"margin_scale_{loss}": margin_and_scale(display(loss, names), group, protocol.split)
            for loss, group in by_loss.items()},
         "angle_variance": angle_variance(by_loss, colours, names),
+        "promise": None if prices is None else price_chart(prices, comparison.task.classes, colours, names),
     }  # fmt: skip
     return {name: chart for name, chart in made.items() if chart is not None}
 

@@ -13,6 +13,9 @@ from camri_exp.figures.chart import Chart, HeatMapChart
 from camri_exp.reporting.collect import Unfinished
 from camri_exp.reporting.grouping import mean
 from camri_exp.reporting.plotly_charts import PlotlyFigure, plotly_figure
+from camri_exp.reporting.promises import TaskPrices
+from camri_exp.reporting.promises import caption as price_caption
+from camri_exp.reporting.promises import table as price_table
 from camri_exp.reporting.selection import Protocol, TaskComparison, keeps_accuracy
 from camri_exp.reporting.tables import NOTHING, caption, details, display, grid
 
@@ -38,6 +41,8 @@ class Section:
     details: Table
     charts: Sequence[PlotlyFigure]
     configurations: Table
+    promise: Table | None = None
+    promise_caption: str = ""
 
 
 def render(
@@ -76,7 +81,11 @@ def overview(comparisons: Sequence[TaskComparison], names: Mapping[str, str]) ->
 
 
 def section(
-    comparison: TaskComparison, charts: Mapping[str, Chart | HeatMapChart], protocol: Protocol, names: Mapping[str, str]
+    comparison: TaskComparison,
+    charts: Mapping[str, Chart | HeatMapChart],
+    protocol: Protocol,
+    names: Mapping[str, str],
+    prices: TaskPrices | None = None,
 ) -> Section:
     """The part of the page on one task, with the charts of ``camri_exp.reporting.charts``."""
     task = comparison.task
@@ -86,6 +95,8 @@ def section(
         details=Table(*details(comparison, names)),
         charts=[plotly_figure(chart) for chart in charts.values()],
         configurations=_configurations(comparison, protocol, names),
+        promise=None if prices is None else Table(*price_table(prices, names)),
+        promise_caption="" if prices is None else price_caption(prices),
     )
 
 

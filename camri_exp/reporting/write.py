@@ -12,6 +12,9 @@ from camri_exp.reporting import html_report, tables
 from camri_exp.reporting.charts import charts
 from camri_exp.reporting.collect import Collection, collect
 from camri_exp.reporting.conclusion import Conclusions, conclude
+from camri_exp.reporting.promises import Asked, TaskPrices, task_prices
+from camri_exp.reporting.promises import caption as price_caption
+from camri_exp.reporting.promises import table as price_table
 from camri_exp.reporting.selection import Protocol, TaskComparison, compare_methods
 
 LONGEST = 60  # characters of the class names in the name of a file
@@ -20,12 +23,18 @@ Charts = Mapping[str, Chart | HeatMapChart]
 
 
 def write(
-    sweeps: Sequence[Path], output: Path, protocol: Protocol, names: Mapping[str, str], figures: bool = True
+    sweeps: Sequence[Path],
+    output: Path,
+    protocol: Protocol,
+    names: Mapping[str, str],
+    figures: bool = True,
+    asked: Asked | None = None,
 ) -> str:
     """Write the report on all runs below ``sweeps`` into the folder ``output``; returns the text to print.
 
     The files are ``table.{md,csv,tex}``, ``runs.csv``, ``conclusions.json``, ``report.html``, and with ``figures``
-    ``figures/*.png``. ``names`` are the display names of losses, in the order of the rows.
+    ``figures/*.png``. ``names`` are the display names of losses, in the order of the rows. Where a recall is ``asked``
+    for, the price of its promise is added.
 
     Raises:
         UserError: no runs to compare, ``output`` contains links, or it cannot be written.
@@ -35,12 +44,17 @@ def write(
     comparisons = compare_methods(collection.runs, protocol)
     conclusions = Conclusions(tasks=conclude(comparisons, protocol))
     sentences = [task.sentence for task in conclusions.tasks]
-    drawn = [charts(comparison, protocol, names) for comparison in comparisons]
+    priced = [None if asked is None else task_prices(comparison, asked) for comparison in comparisons]
+    drawn = [charts(c, protocol, names, prices) for c, prices in zip(comparisons, priced, strict=True)]
     title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"
-    sections = [html_report.section(c, made, protocol, names) for c, made in zip(comparisons, drawn, strict=True)]
+    sections = [
+        html_report.section(c, made, protocol, names, prices)
+        for c, made, prices in zip(comparisons, drawn, priced, strict=True)
+    ]
+    promised = [text for prices in priced if prices is not None for text in _promise_lines(prices, names)]
     overview = html_report.overview(comparisons, names)
     files = {
-        "table.md": _markdown(collection, comparisons, sentences, protocol, names),
+        "table.md": _markdown(collection, comparisons, sentences, protocol, names) + _priced_markdown(priced, names),
         "table.csv": tables.as_csv(comparisons),
         "table.tex": tables.latex(comparisons, protocol, names),
         "runs.csv": tables.runs_csv(collection.runs, comparisons),
@@ -60,7 +74,7 @@ def write(
     except OSError as error:
         raise UserError(f"the report cannot be written to {output}: {error.strerror}. Give output=DIR") from error
     page = f"report: {output / 'report.html'}"
-    return "\n".join([*_console(collection, comparisons, protocol, names), page, *sentences])
+    return "\n".join([*_console(collection, comparisons, protocol, names), *promised, page, *sentences])
 
 
 def summary(collection: Collection) -> list[str]:
@@ -103,8 +117,22 @@ def _console(
     collection: Collection, comparisons: Sequence[TaskComparison], protocol: Protocol, names: Mapping[str, str]
 ) -> list[str]:
     """Summary, caption, Table 1 in columns, and notes."""
-    header, rows = tables.grid(comparisons, names)
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [*summary(collection), "", tables.caption(protocol), ""]
-    lines += ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [header, *rows]]
+    lines = [*summary(collection), "", tables.caption(protocol), "", *_columns(*tables.grid(comparisons, names))]
     return [*lines, "", *(f"note: {note}" for comparison in comparisons for note in comparison.notes)]
+
+
+def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table in columns of equal width."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [header, *rows]]
+
+
+def _promise_lines(prices: TaskPrices, names: Mapping[str, str]) -> list[str]:
+    """The price of a promise for the screen."""
+    return [price_caption(prices), "", *_columns(*price_table(prices, names)), ""]
+
+
+def _priced_markdown(priced: Sequence[TaskPrices | None], names: Mapping[str, str]) -> str:
+    """The price of a promise for ``table.md``."""
+    parts = [[price_caption(p), "", *tables.markdown_table(*price_table(p, names))] for p in priced if p is not None]
+    return "".join("\n" + "\n".join(part) + "\n" for part in parts)

@@ -225,6 +225,8 @@ class Report:
     margin: Share
     worth: Share
     protocol: Literal["validation", "paper"]
+    recall: Recall = None
+    confidence: Confidence = 0.95
     output: Path | None
     names: dict[str, str]
     figures: bool = True
