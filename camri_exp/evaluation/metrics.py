@@ -25,6 +25,7 @@ from camri_exp.evaluation.record import (
 )
 from camri_exp.metrics import angles, calibration, intervals, per_class, threshold
 from camri_exp.metrics.confusion import confusion_matrix, summarize
+from camri_exp.metrics.group_intervals import group_interval
 from camri_exp.metrics.missed import missed_important
 from camri_exp.results import SplitPredictions
 
@@ -78,16 +79,15 @@ def evaluate_predictions(
 
 
 def _intervals(predictions: SplitPredictions, important: Sequence[int]) -> Intervals:
-    """Wilson's intervals, which assume independent images, and where groups are known the bootstrap over groups."""
+    """Intervals over groups where these are known, otherwise Wilson's, which assume independent images."""
     prediction, target, groups = predictions.scores.argmax(1), predictions.target, predictions.groups
     hit = prediction == target
 
     def interval(mask: Array) -> ShareInterval:
-        wilson = intervals.wilson(int(hit[mask].sum()), int(mask.sum()))
         if groups is None:
-            return ShareInterval(**vars(wilson))
-        clustered = intervals.cluster_bootstrap(hit[mask], groups[mask])
-        return ShareInterval(**vars(wilson), by_group=GroupInterval(**vars(clustered), groups=len(set(groups[mask]))))
+            return ShareInterval(**vars(intervals.wilson(int(hit[mask].sum()), int(mask.sum()))))
+        ends = vars(group_interval(hit[mask], groups[mask]))
+        return ShareInterval(**ends, by_group=GroupInterval(**ends, groups=len(set(groups[mask]))))
 
     accuracy = interval(np.ones(len(hit), dtype=bool))
     if len(important) > 1:  # each class has its own in per_class
@@ -160,7 +160,11 @@ def _calibration(model: ModelPredictions, predictions: SplitPredictions) -> Cali
         return None
     bins = {
         name: CalibrationBins(
-            diagram.error, diagram.confidence.tolist(), diagram.frequency.tolist(), diagram.count.tolist()
+            diagram.error,
+            diagram.confidence.tolist(),
+            diagram.frequency.tolist(),
+            diagram.count.tolist(),
+            diagram.error_if_calibrated,
         )
         for name, diagram in diagrams.items()
     }
@@ -170,8 +174,8 @@ def _calibration(model: ModelPredictions, predictions: SplitPredictions) -> Cali
 def _notes(model: ModelPredictions, split: str) -> list[str]:
     if model.splits[split].groups is not None:
         return [
-            f"Several {split} images show the same object. The intervals by group use groups as samples; Wilson's "
-            "intervals and McNemar's test assume independent images, and therefore overstate their certainty."
+            f"Several {split} images show the same object. The intervals of accuracy, recall and precision use groups "
+            "as samples, and tests flip the signs of whole groups. Intervals per class assume independent images."
         ]
     if any(predictions.groups is not None for predictions in model.splits.values()):
         return [

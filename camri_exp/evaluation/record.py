@@ -4,6 +4,7 @@ Two keys are keywords of Python: ``class`` is the attribute ``class_name``, and 
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -22,14 +23,14 @@ RECALL_OF = "recall of "
 
 @dataclass(frozen=True)
 class GroupInterval(Interval):
-    """An interval from a bootstrap over whole groups of images, and the number of groups."""
+    """An interval over whole groups of images, and the number of groups."""
 
     groups: int
 
 
 @dataclass(frozen=True)
 class ShareInterval(Interval):
-    """Wilson's interval of a share of images, and where groups are known the interval over these."""
+    """The interval of a share of images: Wilson's, or where groups are known that of ``by_group``."""
 
     by_group: GroupInterval | None = None
 
@@ -102,12 +103,17 @@ class Angles(OwnClassAngles):
 
 @dataclass(frozen=True)
 class CalibrationBins:
-    """The expected calibration error, and the bins of the reliability diagram."""
+    """The expected calibration error, and the bins of the reliability diagram.
+
+    ``error_if_calibrated`` is the mean error of outcomes that are drawn from the confidences. It is not 0, because a
+    bin holds few images.
+    """
 
     error: Number
     confidence: list[Number]
     frequency: list[Number]
     count: list[int]
+    error_if_calibrated: Number = math.nan
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from camri_exp.evaluation.promise_text import sentences
-from camri_exp.evaluation.record import Angles, Comparison, Evaluation, ShareInterval
+from camri_exp.evaluation.record import Angles, CalibrationBins, Comparison, Evaluation, ShareInterval
 from camri_exp.metrics.intervals import Paired
 
 MOST_MISTAKES = 5
@@ -45,13 +45,12 @@ def _headline(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
 
 
 def _interval(interval: ShareInterval | None) -> str:
-    if interval is None or math.isnan(interval.low):
+    if interval is None:
         return ""
-    text = f"{interval.low:.4f} to {interval.high:.4f}"
-    if (by_group := interval.by_group) is not None:
-        ends = "unknown" if math.isnan(by_group.low) else f"{by_group.low:.4f} to {by_group.high:.4f}"
-        text += f"; over {by_group.groups} group{'s' * (by_group.groups > 1)} {ends}"
-    return text
+    ends = "" if math.isnan(interval.low) else f"{interval.low:.4f} to {interval.high:.4f}"
+    if (by_group := interval.by_group) is None:
+        return ends
+    return f"{ends or 'unknown'} over {by_group.groups} group{'s' * (by_group.groups > 1)}"
 
 
 def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
@@ -69,10 +68,15 @@ def _details(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     if (calibration := evaluation.calibration) is not None:
         yield (
             "calibration error",
-            f"{calibration.top_label.error:.4f}; of the important class {calibration.important.error:.4f}",
+            f"{_calibration(calibration.top_label)}; of the important class {_calibration(calibration.important)}",
         )
     if evaluation.angles is not None:
         yield from _angles(evaluation.angles)
+
+
+def _calibration(bins: CalibrationBins) -> str:
+    expected = "" if math.isnan(bins.error_if_calibrated) else f" (if calibrated {bins.error_if_calibrated:.4f})"
+    return f"{bins.error:.4f}{expected}"
 
 
 def _angles(angles: Angles) -> Iterator[tuple[str, str]]:
@@ -98,13 +102,14 @@ def _degrees(radians: float) -> str:
 def _comparison(comparison: Comparison) -> Iterator[tuple[str, str]]:
     other = comparison.compared_with
     yield "difference from", f"{other} (loss {other.loss}), same images"
-    yield "accuracy", _difference(comparison.accuracy)
+    test = "McNemar's exact" if comparison.resampled == "images" else "sign flips of groups,"
+    yield "accuracy", _difference(comparison.accuracy, test)
     for name, paired in comparison.recall.items():
-        yield f"recall of {name}", _difference(paired)
+        yield f"recall of {name}", _difference(paired, test)
     yield "", ""
 
 
-def _difference(paired: Paired) -> str:
+def _difference(paired: Paired, test: str) -> str:
     ends = "CI unknown" if math.isnan(paired.low) else f"{paired.low:+.4f} to {paired.high:+.4f}"
     only = f"only correct here {paired.only_mine}, only there {paired.only_other}"
-    return f"{paired.difference:+.4f}  {ends}; {only}: McNemar's exact p = {paired.p_value:.3g}"
+    return f"{paired.difference:+.4f}  {ends}; {only}: {test} p = {paired.p_value:.3g}"

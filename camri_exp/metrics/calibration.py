@@ -18,13 +18,15 @@ class Reliability:
     """Bins of equal width over [0, 1], and the expected calibration error.
 
     ``confidence`` is the mean predicted probability of a bin and ``frequency`` how often the event happened, both NaN
-    in an empty bin; ``count`` is the number of samples.
+    in an empty bin; ``count`` is the number of samples. ``error_if_calibrated`` is the mean error of outcomes that
+    are drawn from the confidences: perfect probabilities have it too, about 0.15 with 60 samples, 0.01 with 10,000.
     """
 
     confidence: Array
     frequency: Array
     count: Array
     error: float
+    error_if_calibrated: float
 
 
 def reliability(confidence: Array, outcome: Array, bins: int = BINS) -> Reliability:
@@ -40,7 +42,18 @@ def reliability(confidence: Array, outcome: Array, bins: int = BINS) -> Reliabil
     with np.errstate(invalid="ignore"):
         mean, frequency = (total / count for total in sums)
     error = binary_calibration_error(torch.from_numpy(confidence), torch.from_numpy(np.asarray(outcome, int)), bins)
-    return Reliability(mean, frequency, count, float(error))
+    return Reliability(mean, frequency, count, float(error), _error_if_calibrated(confidence, bin_index, bins))
+
+
+def _error_if_calibrated(confidence: Array, bin_index: Array, bins: int, draws: int = 200) -> float:
+    """The mean of ``sum_b |sum_{i in b} (outcome_i - confidence_i)| / n`` over outcomes drawn from the confidences."""
+    if not len(confidence):
+        return float("nan")
+    random, errors = np.random.default_rng(0), []
+    for _ in range(draws):
+        outcome = random.random(len(confidence)) < confidence
+        errors.append(np.abs(np.bincount(bin_index, weights=outcome - confidence, minlength=bins)).sum())
+    return float(np.mean(errors) / len(confidence))
 
 
 def top_label(probabilities: Array, prediction: Array, target: Array, bins: int = BINS) -> Reliability:

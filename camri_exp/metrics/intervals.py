@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from camri_exp.metrics.sign_flips import sign_flips
 from camri_exp.records import Number
 
 Array = npt.NDArray[Any]
@@ -106,7 +107,7 @@ class Paired:
     """Two models on the same images: their shares of correct images, and ``difference``, mine minus the other's.
 
     ``low`` and ``high`` are the confidence interval of the difference. ``only_mine`` and ``only_other`` count the
-    images that exactly one model classifies correctly; ``p_value`` is McNemar's exact test.
+    images that exactly one model classifies correctly; ``p_value`` is McNemar's exact test, for groups ``sign_flips``.
     """
 
     mine: Number
@@ -145,7 +146,7 @@ def paired(
         shares = [only_mine / n, only_other / n, 1 - (only_mine + only_other) / n]
         drawn = np.random.default_rng(seed).multinomial(n, shares, draws)
         low, high = _percentiles((drawn[:, 0] - drawn[:, 1]) / n, level)
-    p_value = mcnemar_exact(only_mine, only_other)
+    p_value = mcnemar_exact(only_mine, only_other) if groups is None else sign_flips(differences, groups)
     difference = (only_mine - only_other) / n
     return Paired(float(mine.mean()), float(other.mean()), difference, low, high, only_mine, only_other, p_value, n)
 

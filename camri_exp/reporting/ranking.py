@@ -1,6 +1,7 @@
 """The important classes of the paper: worst, second worst and median by the mean recall of a loss in a sweep."""
 
 import re
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -34,7 +35,10 @@ def resolve_ranks(cfg: DictConfig) -> None:
         raise UserError(
             f"important_class={value}: ranks need a finished sweep, whose recalls rank the classes: ranking_sweep=DIR"
         )
-    order = ranking(str(cfg.ranking_sweep), cfg.data.name, cfg.sweep.ranked_by, cfg.sweep.ranked_on)
+    sources = str(cfg.ranking_sweep), str(cfg.data.name), str(cfg.sweep.ranked_by)
+    order = ranking(*sources, cfg.sweep.ranked_on)
+    if cfg.get("seed") in ranking_seeds(*sources):
+        _warn_of_equal_seeds(sources[0])
     classes = [ranked_class(item, order, cfg.data.name) for item in items]
     cfg.important_class = classes if is_list else classes[0]
 
@@ -54,6 +58,22 @@ def ranking(sweep: str, data: str, loss: str, split: str = "val") -> tuple[int, 
         losses = f"it has {', '.join(sorted({run.loss for run in runs}))}" if runs else f"it has no runs on {data}"
         raise UserError(f"ranking_sweep={sweep}: no finished run of {loss} on {data}; {losses}. sweep.ranked_by=LOSS")
     return tuple(int(k) for k in np.argsort(mean_recalls(ranked, split), kind="stable"))
+
+
+@lru_cache
+def ranking_seeds(sweep: str, data: str, loss: str) -> frozenset[int]:
+    """The seeds of the runs that rank the classes."""
+    return frozenset(run.seed for run in collect([Path(sweep)]).runs if (run.data, run.loss) == (data, loss))
+
+
+@lru_cache
+def _warn_of_equal_seeds(sweep: str) -> None:
+    """Once per process: a class that was ranked by the runs that are compared is hard by chance in these runs."""
+    print(
+        f"note: ranking_sweep={sweep} has runs of this seed. A class that ranks worst there is hard by chance in these "
+        "very runs, so that every loss seems to gain. Rank by other seeds, such as seed=range(10,15).",
+        file=sys.stderr,
+    )
 
 
 def mean_recalls(runs: Sequence[Run], split: str = "val") -> npt.NDArray[np.float64]:

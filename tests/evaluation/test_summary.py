@@ -30,7 +30,7 @@ def test_the_table_of_a_model_with_linear_scores():
 def test_the_interval_over_a_single_group_is_unknown():
     model = predictions(prediction=[0, 1, 2], target=[0, 1, 1], groups=np.array(["sign"] * 3))
     table = summary_table(evaluate_predictions(model, "test"))
-    assert "; over 1 group unknown" in table
+    assert "unknown over 1 group" in table
     assert "note: Several test images show the same object." in table
 
 

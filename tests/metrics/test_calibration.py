@@ -27,6 +27,17 @@ def test_the_prediction_need_not_be_the_most_probable_class():
     assert top.error == pytest.approx(0.7)
 
 
+@pytest.mark.parametrize(("n", "expected"), [(60, 0.15), (360, 0.065), (10_000, 0.012)])
+def test_perfect_probabilities_have_the_error_that_is_given_next_to_it(n, expected):
+    random, errors = np.random.default_rng(0), []
+    confidence = random.uniform(0.3, 1, n)
+    given = calibration.reliability(confidence, random.random(n) < confidence).error_if_calibrated
+    for _ in range(20):
+        errors.append(calibration.reliability(confidence, random.random(n) < confidence).error)
+    assert given == pytest.approx(np.mean(errors), rel=0.25)
+    assert given == pytest.approx(expected, rel=0.35)
+
+
 def test_the_bins_give_the_error():
     probabilities, target = random_probabilities(1)
     top = calibration.top_label(probabilities, probabilities.argmax(1), target)

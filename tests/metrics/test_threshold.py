@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from camri_exp.metrics import confusion, threshold
+from camri_exp.metrics.non_inferiority import not_worse
 
 
 def random_case(seed, n=60, classes=5, decimals=None):
@@ -112,12 +113,12 @@ def tango(gained, lost, n, margin):
 @pytest.mark.parametrize(("n", "margin"), [(180, 0.02), (700, 0.01), (5000, 0.005)])
 def test_not_worse_is_the_score_test_of_tango(n, margin):
     for gained, lost in [(0, 0), (3, 0), (0, 2), (5, 9), (20, 30), (30, 20), (0, 12)]:
-        assert threshold.not_worse(gained, lost, n, margin) == (tango(gained, lost, n, margin) < 0.05)
+        assert not_worse(gained, lost, n, margin) == (tango(gained, lost, n, margin) < 0.05)
 
 
 def test_the_fewest_images_that_can_show_the_margin():
-    assert threshold.not_worse(0, 0, 540, 0.005)
-    assert not threshold.not_worse(0, 0, 530, 0.005)
+    assert not_worse(0, 0, 540, 0.005)
+    assert not not_worse(0, 0, 530, 0.005)
 
 
 def test_the_tuned_bias_rarely_costs_more_than_the_margin():

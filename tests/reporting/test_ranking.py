@@ -1,12 +1,14 @@
 """important_class=worst1, worst2, median: read from the validation recall of a finished sweep."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
+from camri_exp.cli import CONFIGS
 from camri_exp.errors import UserError
 from camri_exp.reporting.ranking import resolve_ranks
 from tests.helpers.generated_runs import write_run
@@ -81,3 +83,26 @@ def test_sweep_that_cannot_rank_is_an_error(ranking_sweep: Path, arguments: dict
 def test_rank_without_ranking_sweep_is_an_error() -> None:
     with pytest.raises(UserError, match="ranking_sweep=DIR"):
         resolved(None, "worst1")
+
+
+def test_a_run_that_ranks_and_is_compared_is_warned_of(ranking_sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ranking by the runs that are compared makes an equal loss gain up to five percentage points."""
+    cfg = {
+        "ranking_sweep": str(ranking_sweep),
+        "data": {"name": "toy"},
+        "sweep": {"ranked_by": "ce", "ranked_on": "val"},
+    }
+    for seed in (10, 1, 1):
+        resolve_ranks(OmegaConf.create({**cfg, "important_class": "worst1", "seed": seed}))
+    assert capsys.readouterr().err.count("has runs of this seed") == 1
+
+
+PRESETS = sorted(path for path in (CONFIGS / "experiment").glob("*_table1.yaml") if "ranking_sweep" in path.read_text())
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_presets_rank_by_other_seeds_than_they_compare(path: Path) -> None:
+    commands = [line for line in path.read_text().splitlines() if line.startswith("#   python -m camri_exp.train")]
+    first = int(re.search(r"loss=ce 'seed=range\((\d+),\d+\)'", commands[0])[1])  # type: ignore[index]
+    compared = int(re.search(r"seed: range\((\d+)\)", path.read_text())[1])  # type: ignore[index]
+    assert first >= compared

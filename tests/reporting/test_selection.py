@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from camri_exp.errors import UserError
-from camri_exp.metrics import threshold
+from camri_exp.metrics.non_inferiority import not_worse
 from camri_exp.reporting.collect import collect
 from camri_exp.reporting.selection import Protocol, TaskComparison, compare_methods
 from tests.helpers.generated_runs import CLASSES, write_run, write_sweep
@@ -123,7 +123,7 @@ def test_threshold_moving_keeps_the_accuracy_to_within_the_margin(tmp_path: Path
         for bias in np.linspace(0, 2, 2001):
             hit = (scores + bias * np.eye(len(CLASSES))[0]).argmax(1) == target
             gained, lost = (hit & ~before).sum(), (before & ~hit).sum()
-            if not threshold.not_worse(gained, lost, len(target), 0.01):
+            if not not_worse(gained, lost, len(target), 0.01):
                 break
             allowed.append(hit[target == 0].mean())
         assert max(allowed) > before[target == 0].mean() + 0.02
