@@ -4,22 +4,19 @@ import hashlib
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DistributedSampler
 
 from camri_exp.data import imbalance as profiles
 from camri_exp.data.augment import Augmentation
+from camri_exp.data.batches import Batches
 from camri_exp.data.cache import cache_folder
 from camri_exp.data.copies import without_copies
-from camri_exp.data.loader import InMemoryLoader
 from camri_exp.data.preprocessing import ModelPreprocessing, Preprocessing
 from camri_exp.data.splits import SPLITS
 from camri_exp.data.storage import SplitView, joined
@@ -28,7 +25,7 @@ from camri_exp.errors import UserError
 from camri_exp.text import printable
 
 
-class ImageDataModule(pl.LightningDataModule, ABC):
+class ImageDataModule(Batches, ABC):
     """Base of all data sets. A subclass loads its splits in ``load``, and downloads in ``prepare_data`` if it can.
 
     After ``setup`` it has ``class_names``, ``class_counts`` (of the training split), ``channels``, ``image_size``,
@@ -59,11 +56,9 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         ValueError: an invalid argument.
     """
 
-    class_names: list[str]
     drop_leaked = False  # whether evaluation images that are training images too are dropped
     leaked_kept = "kept"  # what is said where they are not
     expected_classes: Sequence[str] | None = None  # of a model to be evaluated: the data may lack some of them
-    larger: Tensor | None = None  # uint8 (N, C, H, W): the images of all splits at the size from which crops are cut
     files_below: Path | None = None  # the folder of the image files, if each image is one and named by its path
 
     def __init__(
@@ -100,7 +95,6 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         self.mixing = Mixing(mixup, cutmix) if augment else Mixing()
         self.imbalance, self.device, self.cache_dir, self.views = imbalance, device, cache_dir, views
         self.calibration_fraction = calibration_fraction
-        self.features: dict[str, Tensor] | None = None
         self.normalize, self.of_model = normalize, cast(ModelPreprocessing | None, None)
         self.splits: dict[str, SplitView] = {}
 
@@ -155,9 +149,6 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         """Add the split ``all``: the images of all others."""
         self.splits["all"] = joined([self.splits[name] for name in SPLITS if name in self.splits])
 
-    def length(self, split: str) -> int:
-        return len(self.splits[split].target)
-
     def names(self, split: str) -> Sequence[str]:
         return self.splits[split].names
 
@@ -169,12 +160,6 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         view = self.splits[split]
         return view.images[view.index[index]]
 
-    def augmented(self, index: Sequence[int] | slice = slice(None)) -> Tensor:
-        """Training images (n, C, H, W) at the positions ``index``, changed at random; in 0..255."""
-        view = self.splits["train"]
-        images = view.images if self.larger is None else self.larger
-        return self.augmentation(images[view.index[index]])
-
     def files(self, split: str, index: slice) -> list[Path] | None:
         """The image files of ``images(split, index)``; None where the images are not files."""
         return None if self.files_below is None else [self.files_below / name for name in self.names(split)[index]]
@@ -184,92 +169,6 @@ class ImageDataModule(pl.LightningDataModule, ABC):
         """The folder of what is computed from the images once, such as their features."""
         root = None if self.root is None else Path(self.root)
         return cache_folder(self.cache_dir, root.parent if root is not None and root.is_file() else root)
-
-    def use_features(self, features: Mapping[str, Tensor]) -> None:
-        """Make batches of these features (n, D) instead of images; of the training split (views * n, D), view by view.
-
-        In epoch e, image i of the training split has the features of its view (i + e) mod ``views``.
-        """
-        self.features = dict(features)
-
-    def inputs(self, split: str) -> SplitView:
-        """The view of which the batches of a split are gathered: of images, or of features."""
-        view = self.splits[split]
-        if self.features is None:
-            return replace(view, images=self.larger) if split == "train" and self.larger is not None else view
-        index = torch.arange(len(view.target), device=view.target.device)
-        return replace(view, images=self.features[split], index=index)
-
-    def _move_to_gpu(self) -> None:
-        """Move all images to the GPU that trains, which saves a copy per batch and the waiting for the CPU."""
-        images = self.inputs("train").images
-        if self.device == "cpu" or self.trainer is None or images.is_cuda:
-            return
-        device = self.trainer.strategy.root_device
-        if device.type != "cuda" or images.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
-            return
-        if self.features is not None:
-            self.features = {name: features.to(device) for name, features in self.features.items()}
-            self.splits = {name: replace(view, target=view.target.to(device)) for name, view in self.splits.items()}
-            return
-        self.larger = None if self.larger is None else self.larger.to(device)
-        on_gpu = self.splits["train"].images.to(device)
-        self.splits = {name: split.to(on_gpu) for name, split in self.splits.items()}
-
-    def train_dataloader(self) -> InMemoryLoader:
-        self._move_to_gpu()
-        train = self.splits["train"]
-        dataset = cast(Any, train.target)  # the sampler uses its length only
-        sampler: DistributedSampler[Any] = DistributedSampler(
-            dataset, self._world_size, self._rank, shuffle=True, seed=self.seed
-        )
-        # A last batch of one image is skipped, because batch norm cannot be trained on it.
-        skipped = len(sampler) % self.batch_size == 1
-        count = -(-len(sampler) // self.batch_size) - skipped
-        views = 1 if self.features is None else self.views
-        return InMemoryLoader(self.inputs("train"), self.batch_size, sampler, count, views=views)
-
-    def val_dataloader(self) -> InMemoryLoader:
-        return self._evaluation("val")
-
-    def test_dataloader(self) -> InMemoryLoader:
-        return self._evaluation("test")
-
-    def predict_dataloader(self) -> InMemoryLoader:
-        """The calibration images: they are predicted when all is chosen."""
-        return self._evaluation("calibration")
-
-    def _evaluation(self, split: str) -> InMemoryLoader:
-        """A loader of the images rank, rank + world size, …, each once.
-
-        All processes have the same number of batches, because they wait for each other.
-        """
-        length = self.length(split)
-        count = -(-length // (self._world_size * self.batch_size))
-        order = range(self._rank, length, self._world_size)
-        return InMemoryLoader(self.inputs(split), self.batch_size, order, count, with_index=True)
-
-    @property
-    def _rank(self) -> int:
-        return self.trainer.global_rank if self.trainer else 0
-
-    @property
-    def _world_size(self) -> int:
-        return self.trainer.world_size if self.trainer else 1
-
-    def transfer_batch_to_device(
-        self, batch: tuple[Tensor, ...], device: torch.device, dataloader_idx: int
-    ) -> tuple[Tensor, ...]:
-        """Move the tensors of ``batch``. Lightning's method searches nested collections for tensors at every step."""
-        return tuple(tensor.to(device, non_blocking=True) for tensor in batch)
-
-    def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> tuple[Tensor, ...]:
-        """Augment training images; the model normalises."""
-        if self.trainer is None or not self.trainer.training or self.features is not None:
-            return batch
-        images, target = batch
-        images = self.augmentation(images)
-        return self.mixing(images, target, len(self.class_names)) if self.mixing else (images, target)
 
 
 def _fingerprint(split: SplitView, class_names: Sequence[str]) -> str:
