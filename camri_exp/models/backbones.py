@@ -37,7 +37,7 @@ def create(
         channels: C.
         image_size: H and W.
         width: multiplies the channels of the two CNNs of this project.
-        pretrained: use the weights that timm downloads.
+        pretrained: use the weights that timm downloads, unless ``weights`` are given.
         weights: a file of weights: a state dict (.pth, .safetensors) or a checkpoint of this project.
         embedding: number of outputs of a linear layer that is added to the backbone.
         small_stem: for ResNets on small images: a 3x3 convolution with stride 1 and no max-pooling.
@@ -49,7 +49,7 @@ def create(
         raise UserError(f"model.width={width}: expected a number above 0; 1 is the network as it was designed.")
     if embedding is not None and embedding < 1:
         raise UserError(f"model.embedding={embedding}: expected a number of features, or null for no such layer.")
-    backbone = _build(name, channels, image_size, width, pretrained)
+    backbone = _build(name, channels, image_size, width, pretrained and weights is None)
     if small_stem:
         _shrink_stem(backbone, name)
     if weights is not None:

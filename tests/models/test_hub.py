@@ -3,6 +3,8 @@
 import logging
 
 import pytest
+import timm
+import torch
 from huggingface_hub import constants
 
 from camri_exp.errors import UserError
@@ -34,3 +36,13 @@ def test_an_error_of_the_server_is_an_answer(monkeypatch):
 def test_an_address_that_is_none_is_not_reachable(monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "nowhere")
     assert not hub.is_reachable()
+
+
+def test_a_file_of_weights_needs_no_network(monkeypatch, tmp_path):
+    state = timm.create_model("mobilenetv3_small_050", pretrained=False).state_dict()
+    torch.save(state, tmp_path / "weights.pth")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    backbone, _ = backbones.create(
+        "mobilenetv3_small_050", 3, 32, pretrained=True, weights=str(tmp_path / "weights.pth")
+    )
+    assert torch.equal(backbone.state_dict()["conv_stem.weight"], state["conv_stem.weight"])
