@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from simulation import page
-from simulation.measures import Cell, Counts, cells
+from simulation.measures import Cell, Counts
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA, PAGE = ROOT / "docs" / "statistics.json", ROOT / "docs" / "statistics.md"
@@ -27,13 +27,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="where the results are kept")
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write")
     parser.add_argument("--sweeps", type=float, default=1.0, metavar="SHARE", help="draw this share of the sweeps")
+    parser.add_argument("--table", help="simulate the cells of this table only, such as promise")
     options = parser.parse_args()
     kept, end = page.read(options.data), time.monotonic() + options.seconds
-    for cell in [] if options.page else cells():
-        if cell.key in kept:
+    for cell in [] if options.page else page.cells():
+        if cell.key in kept or options.table not in (None, cell.table):
             continue
         if time.monotonic() > end:
-            print(f"{len(kept)} of {len(cells())} cells are done. The same command continues.")
+            print(f"{len(kept)} of {len(page.cells())} cells are done. The same command continues.")
             break
         kept[cell.key] = simulated(cell, max(round(cell.sweeps * options.sweeps), 1))
         page.keep(kept, options.data)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from camri_exp.files import write_json
 from camri_exp.reporting.tables import markdown_table
-from simulation.measures import Cell, Counts, cells
+from simulation import promises
+from simulation.measures import Cell, Counts
+from simulation.measures import cells as cells_of_sweeps
 
 OPENING = """# How often the claims of a report hold
 
@@ -54,7 +56,13 @@ SECTIONS = {
         ".5 pp*: the share of runs in which the bias chosen on validation costs more than the margin on test.",
         ("seeds", "constant"),
     ),
+    **promises.SECTIONS,
 }
+
+
+def cells() -> list[Cell]:
+    """Everything that the page reports."""
+    return [*cells_of_sweeps(), *promises.cells()]
 
 
 def read(path: Path) -> dict[str, Counts]:
