@@ -52,7 +52,8 @@ class RunResult(Record):
 
     ``setting`` is equal for runs that differ by the seed, or the fold of a cross-validation, alone. A ``class_free``
     run does not depend on which class is important: its recalls count for every class. ``data_fingerprint`` is a hash
-    of the test images. ``checkpoint`` is relative to the run's folder.
+    of the test images. ``checkpoint`` is relative to the run's folder. ``stacked`` is the number of runs that were
+    trained as one program with this one, each of which has its share of the seconds.
     """
 
     status: str = "finished"
@@ -81,6 +82,7 @@ class RunResult(Record):
     checkpoint: str
     parameters: int
     hardware: str
+    stacked: int | None = None
 
     @classmethod
     def of(cls, run: Path) -> "RunResult":

@@ -66,8 +66,11 @@ class Batches(pl.LightningDataModule):
         if self.device == "cpu" or self.trainer is None or images.is_cuda:
             return
         device = self.trainer.strategy.root_device
-        if device.type != "cuda" or images.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
-            return
+        if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
+            self.move_to(device)
+
+    def move_to(self, device: torch.device) -> None:
+        """Move what batches are gathered of to ``device``: the features where there are any, else the images."""
         if self.features is not None:
             self.features = {name: features.to(device) for name, features in self.features.items()}
             self.splits = {name: replace(view, target=view.target.to(device)) for name, view in self.splits.items()}

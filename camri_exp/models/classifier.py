@@ -111,12 +111,7 @@ class Classifier(PlainHookName, pl.LightningModule):
         losses, speed = self.meter.take()
         for step, loss in enumerate(losses, start=batch_idx + 1 - len(losses)):
             if not math.isfinite(loss):
-                raise UserError(
-                    f"epoch {self.current_epoch}, step {step}: the loss is {loss}. Usual causes: too high a learning "
-                    "rate (optimizer.lr), fp16 precision (use bf16-mixed), NaN in loaded weights.\n"
-                    "checkpoints/last.ckpt, if it exists, holds the state after the previous epoch; resume=DIR "
-                    "starts there."
-                )
+                raise not_finite(self.current_epoch, step, loss)
         values = {
             "train/loss": math.fsum(losses) / len(losses),
             "train/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
@@ -190,6 +185,15 @@ class Classifier(PlainHookName, pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["camri_exp"] = self.metadata.to_dict()
+
+
+def not_finite(epoch: int, step: int, loss: float) -> UserError:
+    """The error of a training whose loss is NaN or infinite."""
+    return UserError(
+        f"epoch {epoch}, step {step}: the loss is {loss}. Usual causes: too high a learning rate (optimizer.lr), fp16 "
+        "precision (use bf16-mixed), NaN in loaded weights.\n"
+        "checkpoints/last.ckpt, if it exists, holds the state after the previous epoch; resume=DIR starts there."
+    )
 
 
 class FeatureClassifier(Classifier):

@@ -41,7 +41,7 @@ def use_features(cfg: DictConfig, data: ImageDataModule, metadata: ModelMetadata
         network, frozen = frozen_backbone(cfg, metadata, folder)
         if cfg.model.channels_last:
             network.to(memory_format=torch.channels_last)
-        network.to(_device(cfg))
+        network.to(training_device(cfg))
         data.use_features(features(network, frozen, data, folder))
     return replace(metadata, frozen=frozen)
 
@@ -64,7 +64,8 @@ def check_options(cfg: DictConfig) -> None:
         )
 
 
-def _device(cfg: DictConfig) -> torch.device:
+def training_device(cfg: DictConfig) -> torch.device:
+    """The device that the run of ``cfg`` uses."""
     return torch.device("cpu") if cfg.trainer.accelerator == "cpu" else choose_device(None)
 
 

@@ -4,6 +4,7 @@ Both heads compute in float32 or better, also under autocast. The largest number
 of 5 degrees, which is half of a typical margin. Logits in half precision have ties, which make the argmax arbitrary.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -32,6 +33,11 @@ class LinearHead(nn.Linear):
             bias = None if self.bias is None else at_least_float32(self.bias)
             return F.linear(at_least_float32(features), at_least_float32(self.weight), bias)
 
+    @staticmethod
+    def of_stack(features: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Scores (S, N, K) of S heads with ``parameters`` (S, …) for the same features (N, D), as one product."""
+        return linear_stack(features, parameters["weight"], parameters.get("bias"))
+
 
 class CosineHead(nn.Module):
     """Cosines of the angles between features and class weights: (N, D) to (N, K), in [-1, 1] up to rounding.
@@ -54,8 +60,20 @@ class CosineHead(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             return F.linear(unit(at_least_float32(features)), unit(at_least_float32(self.weight)))
 
+    @staticmethod
+    def of_stack(features: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Cosines (S, N, K) of S heads with ``parameters`` (S, …) for the same features (N, D), as one product."""
+        weight = parameters["weight"]
+        return linear_stack(unit(features), unit(weight.flatten(0, 1)).view_as(weight))
+
     def extra_repr(self) -> str:
         return f"in_features={self.weight.shape[1]}, num_classes={self.weight.shape[0]}"
+
+
+def linear_stack(features: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``W_s z + b_s`` of S layers, weights (S, K, D) and biases (S, K), for the same features (N, D): (S, N, K)."""
+    product = F.linear(features, weight.flatten(0, 1), None if bias is None else bias.flatten())
+    return product.unflatten(1, weight.shape[:2]).transpose(0, 1)
 
 
 def unit(vectors: Tensor, eps: float = 1e-12) -> Tensor:

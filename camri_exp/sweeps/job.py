@@ -9,8 +9,8 @@ import sys
 import time
 import traceback
 import zipfile
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,40 +58,95 @@ def objectives(result: RunResult, min_accuracy: float | None) -> Objectives:
 
 
 def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], RunResult], folder: Path) -> Objectives | None:
-    begin, before = time.time(), read_record(folder)
-    record = _first_record(cfg.sweep.launch, before, begin)
+    job = Job(cfg, folder)
     try:
-        resolve_ranks(cfg)
-        cfg.trainer.enable_progress_bar = False
-        digest = config_hash(cfg)
-        done = _finished(folder, digest)
-        gave_up = cfg.sweep.rerun == "none" and (folder / FAILURE).is_file()
-        if gave_up or (done is not None and not _run_again(cfg, before)):
-            _skipped(before, cfg.sweep.launch, "done" if done else "failed").write(folder / JOB)
-            return objectives(done, cfg.sweep.get("min_accuracy")) if done else None
-        _prepare(cfg, folder, digest, before)
-        record = replace(record, config_hash=digest)
-        record.write(folder / JOB)
-        if record.attempt > cfg.sweep.attempts:
-            raise UserError(
-                f"the process was killed {record.attempt - 1} times (out of memory?) and is not started again."
-            )
-        if record.attempt > 1:
-            log.warning("attempt %d of %d: the process was killed", record.attempt, cfg.sweep.attempts)
-        with open(folder / "run.log", "a", encoding="utf-8") as text, redirect_stdout(text), redirect_stderr(text):
+        if not job.start():
+            return job.objectives
+        with job.output():
             result = train(cfg)
     except (KeyboardInterrupt, SystemExit) as stop:  # Ctrl-C, by way of Lightning; a time limit, by way of submitit
-        _record_stop(folder, cfg.sweep.launch)
+        job.stop()
         raise KeyboardInterrupt from stop  # it stops the sweep as well
     except Exception as error:
-        _record_failure(folder, error)
-        # Without the hash the next start begins anew: what made the job fail may be in its checkpoint.
-        replace(record, state="failed", seconds=time.time() - begin, config_hash=None).write(folder / JOB)
+        job.fail(error)
         return None
     finally:
         _free_memory()
-    replace(record, state="done", seconds=time.time() - begin).write(folder / JOB)
-    return objectives(result, cfg.sweep.get("min_accuracy"))
+    job.finish(result)
+    return job.objectives
+
+
+class Job:
+    """One start of a job, whose folder is claimed.
+
+    Attributes:
+        objectives: those of its result, once there is one.
+        is_running: whether it has started and neither failed nor finished.
+    """
+
+    def __init__(self, cfg: DictConfig, folder: Path) -> None:
+        self.cfg, self.folder = cfg, folder
+        self.begin, self.before = time.time(), read_record(folder)
+        self.record = _first_record(cfg.sweep.launch, self.before, self.begin)
+        self.objectives: Objectives | None = None
+        self.is_running = False
+
+    def start(self, resumable: bool = True) -> bool:
+        """Prepare the folder and record the start; False where there is nothing to do.
+
+        Args:
+            resumable: whether the job, where it is interrupted, resumes from its own ``last.ckpt``.
+
+        Raises:
+            UserError: a class that cannot be ranked, or a job that was killed too often.
+        """
+        cfg, folder = self.cfg, self.folder
+        resolve_ranks(cfg)
+        cfg.trainer.enable_progress_bar = False
+        digest = config_hash(cfg)
+        done = finished(folder, digest)
+        gave_up = cfg.sweep.rerun == "none" and (folder / FAILURE).is_file()
+        if gave_up or (done is not None and not _run_again(cfg, self.before)):
+            _skipped(self.before, cfg.sweep.launch, "done" if done else "failed").write(folder / JOB)
+            self.objectives = objectives(done, cfg.sweep.get("min_accuracy")) if done else None
+            return False
+        _prepare(cfg, folder, digest, self.before)
+        self.record = replace(self.record, config_hash=digest if resumable else None)
+        self.record.write(folder / JOB)
+        self.is_running = True
+        if self.record.attempt > cfg.sweep.attempts:
+            raise UserError(
+                f"the process was killed {self.record.attempt - 1} times (out of memory?) and is not started again."
+            )
+        if self.record.attempt > 1:
+            log.warning("attempt %d of %d: the process was killed", self.record.attempt, cfg.sweep.attempts)
+        return True
+
+    @contextmanager
+    def output(self) -> Iterator[None]:
+        """Append what the block prints to ``run.log``."""
+        with open(self.folder / "run.log", "a", encoding="utf-8") as text, redirect_stdout(text), redirect_stderr(text):
+            yield
+
+    def stop(self) -> None:
+        """Record that the job was asked to stop."""
+        _record_stop(self.folder, self.cfg.sweep.launch)
+
+    def fail(self, error: Exception) -> None:
+        """Record why the job failed."""
+        _record_failure(self.folder, error)
+        # Without the hash the next start begins anew: what made the job fail may be in its checkpoint.
+        self.is_running = False
+        failed = replace(self.record, state="failed", seconds=time.time() - self.begin, config_hash=None)
+        failed.write(self.folder / JOB)
+
+    def finish(self, result: RunResult, seconds: float | None = None) -> None:
+        """Record that the job is done; ``seconds`` that it took, if not those since its start."""
+        seconds = time.time() - self.begin if seconds is None else seconds
+        self.is_running = False
+        done = replace(self.record, state="done", seconds=seconds, config_hash=result.config_hash)
+        done.write(self.folder / JOB)
+        self.objectives = objectives(result, self.cfg.sweep.get("min_accuracy"))
 
 
 def _first_record(launch: str, before: JobRecord | None, begin: float) -> JobRecord:
@@ -132,7 +187,8 @@ def state_of(record: JobRecord | None, launch: str) -> str | None:
     return "skipped" if record.skipped == launch else None
 
 
-def _finished(folder: Path, digest: str) -> RunResult | None:
+def finished(folder: Path, digest: str) -> RunResult | None:
+    """The result of the job in ``folder``, if it has one of the config with this hash."""
     try:
         result = RunResult.of(folder)
     except UserError:
@@ -147,14 +203,18 @@ def _run_again(cfg: DictConfig, record: JobRecord | None) -> bool:
 def _prepare(cfg: DictConfig, folder: Path, digest: str, record: JobRecord | None) -> None:
     """Resume from the last checkpoint of the same config, or remove what another config left."""
     (folder / FAILURE).unlink(missing_ok=True)
-    same = record is not None and record.config_hash == digest
-    # A checkpoint that was cut off in the middle is not a zip archive.
-    if not _run_again(cfg, record) and same and zipfile.is_zipfile(folder / "checkpoints" / "last.ckpt"):
+    if not _run_again(cfg, record) and can_resume(folder, digest, record):
         cfg.resume = str(folder)
         log.info("resuming from checkpoints/last.ckpt")
         return
     for path in map(folder.joinpath, LEFTOVERS):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def can_resume(folder: Path, digest: str, record: JobRecord | None) -> bool:
+    """Whether the folder holds a checkpoint from which the job of the config with this hash resumes."""
+    same = record is not None and record.config_hash == digest
+    return same and zipfile.is_zipfile(folder / "checkpoints" / "last.ckpt")  # not if it was cut off in the middle
 
 
 def _record_stop(folder: Path, launch: str) -> None:

@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -28,12 +28,19 @@ class SweepProgress:
         names: the folders of the jobs; None where they are not known in advance (Optuna): then all folders there.
         total: the number of jobs that there will be.
         rerun: ``sweep.rerun``; with ``all`` no job will be skipped.
+        status: what the launcher is doing, for the progress line; empty where the jobs say it.
     """
 
     def __init__(
-        self, folder: Path, launch: str, names: Sequence[str] | None, total: int, rerun: str = "failed"
+        self,
+        folder: Path,
+        launch: str,
+        names: Sequence[str] | None,
+        total: int,
+        rerun: str = "failed",
+        status: Callable[[], str] = str,
     ) -> None:
-        self.folder, self.launch, self.names, self.total = folder, launch, names, total
+        self.folder, self.launch, self.names, self.total, self.status = folder, launch, names, total, status
         self.begin, self.out = time.monotonic(), sys.stderr
         # Most of these will be skipped at once, so that the estimate counts the others only.
         self.expected = {name for name in names or () if rerun != "all" and (folder / name / RESULT).is_file()}
@@ -92,7 +99,9 @@ class SweepProgress:
         words = [f"{counts[state]} {state}" for state in FINAL] + [f"{left} left"]
         worked = counts["done"] + counts["failed"]
         expected = sum(self._state(name) not in FINAL for name in self.expected)
-        if worked and left:
+        if status := self.status():
+            words.append(status)
+        elif worked and left:
             words.append(f"about {span((time.monotonic() - self.begin) / worked * max(left - expected, 0))} to go")
         return "sweep: " + ", ".join(words)
 

@@ -4,7 +4,7 @@ import csv
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from tqdm import tqdm
 
+from camri_exp.data.base import ImageDataModule
 from camri_exp.files import atomic_write
 from camri_exp.metrics.angle_metric import own_angle
 from camri_exp.models.classifier import EvaluationBatch
@@ -78,12 +79,7 @@ class MetricsCSV(Callback):
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):  # Lightning keeps the earlier values
             row = {key: value for key, value in row.items() if not key.startswith("val/")}
         rows = [earlier for earlier in self._read() if int(earlier["epoch"]) < trainer.current_epoch]
-        rows.append({key: format(value, ".7g") for key, value in row.items()})
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        with atomic_write(self.path, newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(self.path, [*rows, formatted(row)])
 
     def _read(self) -> list[dict[str, str]]:
         """The rows so far. A damaged file is set aside, because it is not worth the loss of a training run."""
@@ -100,6 +96,20 @@ class MetricsCSV(Callback):
         os.replace(self.path, aside)
         log.warning("%s was damaged: it begins anew, and the earlier file is %s", self.path, aside.name)
         return []
+
+
+def formatted(row: Mapping[str, float]) -> dict[str, str]:
+    """The values of a row of ``metrics.csv`` as its text."""
+    return {key: format(value, ".7g") for key, value in row.items()}
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Write ``metrics.csv`` atomically."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with atomic_write(path, newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def epoch_metrics(trainer: pl.Trainer) -> dict[str, float]:
@@ -148,12 +158,19 @@ class CollectPredictions(Callback):
         self._batches = []
         order = tensors[2].argsort()
         scores, target, index = (tensor[order] for tensor in tensors)
-        angle = own_angle(scores, target).numpy() if pl_module.has_cosine_scores else None
         data = cast(Any, trainer).datamodule
-        names = np.asarray(data.names(split), dtype=np.str_)[index]
-        groups = data.groups(split)
-        groups = None if groups is None else np.asarray(groups, dtype=np.str_)[index]
-        self.splits[split] = SplitPredictions(scores.numpy(), target.numpy(), names, groups, angle)
+        self.splits[split] = split_predictions(data, split, index, scores, target, bool(pl_module.has_cosine_scores))
+
+
+def split_predictions(
+    data: ImageDataModule, split: str, index: Tensor, scores: Tensor, target: Tensor, has_cosine_scores: bool
+) -> SplitPredictions:
+    """The predictions of the images at the positions ``index`` of a split."""
+    angle = own_angle(scores, target).numpy() if has_cosine_scores else None
+    names = np.asarray(data.names(split), dtype=np.str_)[index]
+    groups = data.groups(split)
+    known = None if groups is None else np.asarray(groups, dtype=np.str_)[index]
+    return SplitPredictions(scores.numpy(), target.numpy(), names, known, angle)
 
 
 def gathered(batches: Sequence[tuple[Tensor, ...]], world_size: int) -> list[Tensor]:

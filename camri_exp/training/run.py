@@ -1,7 +1,6 @@
 """One run, from the composed config to ``result.json``."""
 
 import logging
-import platform
 import sys
 import time
 from collections.abc import Iterator
@@ -9,9 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pytorch_lightning as pl
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -22,23 +19,17 @@ from camri_exp.data.base import ImageDataModule
 from camri_exp.data.factory import build_datamodule, important_class_ids
 from camri_exp.errors import UserError
 from camri_exp.files import atomic_write, display_path
-from camri_exp.metrics.angles import own_class_angles
-from camri_exp.metrics.confusion import confusion_matrix, summarize
 from camri_exp.models.backbone_file import bundle
 from camri_exp.models.checkpoint import load_state, read_checkpoint
 from camri_exp.models.classifier import Classifier
 from camri_exp.models.factory import build_classifier, build_feature_classifier
 from camri_exp.models.frozen import use_features
-from camri_exp.models.metadata import metadata_of
+from camri_exp.models.metadata import ModelMetadata, metadata_of
 from camri_exp.models.preprocessing import adopt_preprocessing
 from camri_exp.results import (
     PREDICTIONS,
     RESULT,
-    AngleStatistics,
-    Predictions,
     RunResult,
-    SplitMetrics,
-    SplitPredictions,
     write_predictions,
 )
 from camri_exp.signals import exit_code
@@ -55,6 +46,7 @@ from camri_exp.training.factory import (
     build_trainer,
 )
 from camri_exp.training.loggers import describe, log_results, opened
+from camri_exp.training.result import Training, hardware, run_result
 from camri_exp.training.resume import finished_result, resumed_config
 from camri_exp.training.warnings import ignore_known_warnings
 
@@ -90,7 +82,13 @@ def train(cfg: DictConfig) -> RunResult:
             seconds = _fit(cfg, trainer, model, data, run_dir)
             epochs = trainer.current_epoch
             checkpoint = _evaluate(cfg, trainer, model, data, run_dir)
-        result = _result(cfg, trainer, model, data, own, predictions.splits, epochs, seconds, checkpoint)
+        training = Training(
+            epochs=epochs,
+            seconds=seconds,
+            images_per_second=model.meter.images_per_second * trainer.world_size,
+            hardware=hardware(trainer.strategy.root_device, trainer.world_size),
+        )
+        result = run_result(cfg, model, data, predictions.splits, own, training, checkpoint)
         if trainer.is_global_zero:
             write_predictions(run_dir / PREDICTIONS, predictions.splits)
             result.write(run_dir / RESULT)
@@ -102,18 +100,24 @@ def train(cfg: DictConfig) -> RunResult:
 def prepared(cfg: DictConfig) -> tuple[ImageDataModule, Classifier]:
     """Seed the random generators; the data, set up for training, and the classifier."""
     pl.seed_everything(cfg.seed, verbose=False)
-    data = build_datamodule(cfg)
-    adopt_preprocessing(data, cfg.model)
-    data.prepare_data()
-    data.setup("fit")
-    metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
-    report_absent_classes(data, metadata)
+    data, metadata = prepared_data(cfg)
     if cfg.model.frozen:
         metadata = use_features(cfg, data, metadata)
     build = build_feature_classifier if cfg.model.frozen else build_classifier
     model = build(cfg, metadata, build_optimizer(cfg), build_scheduler(cfg))
     check_mixing(cfg, data, model.loss)
     return data, model
+
+
+def prepared_data(cfg: DictConfig) -> tuple[ImageDataModule, ModelMetadata]:
+    """The data, set up for training, and the metadata of a model for it."""
+    data = build_datamodule(cfg)
+    adopt_preprocessing(data, cfg.model)
+    data.prepare_data()
+    data.setup("fit")
+    metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
+    report_absent_classes(data, metadata)
+    return data, metadata
 
 
 def callbacks_of(cfg: DictConfig, predictions: CollectPredictions) -> list[pl.Callback]:
@@ -179,63 +183,3 @@ def _evaluate(cfg: DictConfig, trainer: pl.Trainer, model: Classifier, data: Ima
     if "calibration" in data.splits:
         trainer.predict(model, datamodule=data, ckpt_path=str(path), return_predictions=False, weights_only=True)
     return str(path.relative_to(run_dir))
-
-
-def _result(
-    cfg: DictConfig,
-    trainer: pl.Trainer,
-    model: Classifier,
-    data: ImageDataModule,
-    own: identity.Identity,
-    predictions: Predictions,
-    epochs: int,
-    seconds: float,
-    checkpoint: str,
-) -> RunResult:
-    return RunResult(
-        data=cfg.data.name,
-        loss=cfg.loss.name,
-        model=cfg.model.name,
-        seed=cfg.seed,
-        important_class=model.important_class,
-        important_class_names=model.metadata.important_class_names,
-        class_names=model.class_names,
-        overrides=list(HydraConfig.get().overrides.task),
-        config_hash=identity.config_hash(cfg),
-        setting=own.configuration,
-        data_fingerprint=data.fingerprint,
-        folds=(folds := cfg.data.get("folds")),
-        fold=cfg.data.fold if folds else None,
-        class_free=own.class_free,
-        loss_parameters=identity.loss_parameters(cfg),
-        val=_metrics(model, predictions["val"]),
-        calibration=_metrics(model, predictions["calibration"]) if "calibration" in predictions else None,
-        test=_metrics(model, predictions["test"]),
-        angles=_angles(model, predictions["test"]),
-        epochs=epochs,
-        fit_seconds=round(seconds, 3),
-        images_per_second=round(model.meter.images_per_second * trainer.world_size, 1),
-        checkpoint=checkpoint,
-        parameters=model.size,
-        hardware=hardware(trainer),
-    )
-
-
-def _metrics(model: Classifier, split: SplitPredictions) -> SplitMetrics:
-    confusion = confusion_matrix(split.scores.argmax(1), split.target, len(model.class_names))
-    return summarize(confusion, model.important_class, model.class_names)
-
-
-def _angles(model: Classifier, split: SplitPredictions) -> AngleStatistics | None:
-    if split.angle is None:
-        return None
-    classes = len(model.class_names)
-    angles = own_class_angles(split.angle, split.target, model.important_class, classes)
-    return AngleStatistics(np.bincount(split.target, minlength=classes).tolist(), angles.mean, angles.var)
-
-
-def hardware(trainer: pl.Trainer) -> str:
-    """What the run used, in words: the GPUs, or the processor and the number of threads."""
-    if trainer.strategy.root_device.type == "cuda":
-        return f"{trainer.world_size} x {torch.cuda.get_device_name(trainer.strategy.root_device)}"
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"

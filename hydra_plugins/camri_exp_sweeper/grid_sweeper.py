@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import OmegaConf
+
+from hydra_plugins.camri_exp_sweeper.stacked_launcher import StackedLauncher
 
 
 class GridSweeper(BasicSweeper):
@@ -39,11 +42,13 @@ class GridSweeper(BasicSweeper):
             add_to_plan(folder, names)
         except UserError as error:
             fail(error)
+        launcher = self.chosen_launcher(jobs)
+        launch, rerun = self.config.sweep.launch, self.config.sweep.rerun
         try:
             with SweepProgress(
-                folder, self.config.sweep.launch, names, len(names), self.config.sweep.rerun
+                folder, launch, names, len(names), rerun, lambda: getattr(launcher, "status", "")
             ) as progress:
-                returns = self.launcher.launch(jobs, initial_job_idx=0)
+                returns = launcher.launch(jobs, initial_job_idx=0)
         except KeyboardInterrupt as stop:
             sys.exit(exit_code(stop))
         except Exception as error:  # the launcher's own: the errors of jobs are caught in the job
@@ -53,6 +58,20 @@ class GridSweeper(BasicSweeper):
         if progress.failed or progress.lost:
             sys.exit(1)
         return [returns]
+
+    def chosen_launcher(self, jobs: Sequence[Sequence[str]]) -> Any:
+        """The launcher of the command line; where it names none and there are jobs on features, that which stacks."""
+        assert self.config is not None
+        assert self.hydra_context is not None
+        named = any(str(item).startswith("hydra/launcher=") for item in self.config.hydra.overrides.hydra)
+        on_features = self.config.model.frozen or any("model.frozen=true" in map(str.lower, job) for job in jobs)
+        if named or not on_features or len(jobs) < 2 or not isinstance(self.launcher, BasicLauncher):
+            return self.launcher
+        launcher = StackedLauncher()
+        task = self.launcher.task_function
+        assert task is not None
+        launcher.setup(hydra_context=self.hydra_context, task_function=task, config=self.config)
+        return launcher
 
     def jobs(self, arguments: Sequence[str]) -> list[list[str]]:
         """All jobs. Every value of every list is composed once, so that a wrong one ends the sweep before it starts."""

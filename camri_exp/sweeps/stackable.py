@@ -1,0 +1,132 @@
+"""Which jobs of a sweep can be trained as one program, and why the others cannot."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from camri_exp.cli import CONFIGS
+from camri_exp.errors import UserError
+from camri_exp.identity import config_hash, with_run_dir
+from camri_exp.instantiate import partial_of
+from camri_exp.models.fine_tuning import FineTuning
+from camri_exp.reporting.ranking import resolve_ranks
+from camri_exp.results import SplitMetrics
+from camri_exp.sweeps.job import can_resume, finished, read_record
+from camri_exp.training.elementwise import is_elementwise
+
+# What may differ from the defaults in a stack: keys that the training loop of a stack uses, or that change no number.
+FREE = (
+    "max_epochs", "accelerator", "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "benchmark",
+    "deterministic", "num_sanity_val_steps", "keep_freed_memory", "use_distributed_sampler",
+)  # fmt: skip
+MONITORS = {"train/loss", *(f"val/{field.name}" for field in fields(SplitMetrics) if field.name != "recall")}
+SHARED = ("data", "model", "head", "trainer", "callbacks", "test_checkpoint")  # equal in all jobs of a stack
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedJob:
+    """A job before it starts.
+
+    Attributes:
+        number: its position in the sweep.
+        hydra: its composed config with Hydra's own part.
+        cfg: its config, resolved.
+        folder: its folder.
+        digest: the hash of its config.
+    """
+
+    number: int
+    hydra: DictConfig
+    cfg: DictConfig
+    folder: Path
+    digest: str
+
+    @property
+    def shape(self) -> str:
+        """Equal for jobs that share features and the shape of what is trained."""
+        plain = OmegaConf.to_container(with_run_dir(self.cfg, ""), resolve=True)
+        assert isinstance(plain, dict)
+        shared = {key: plain[key] for key in SHARED}
+        return hashlib.sha256(json.dumps(shared, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    @property
+    def is_done(self) -> bool:
+        return finished(self.folder, self.digest) is not None
+
+
+def planned(number: int, composed: DictConfig) -> PlannedJob:
+    """The job of a composed config, in the folder that Hydra would give it; Hydra's config is then that of the job."""
+    HydraConfig.instance().set_config(composed)
+    folder = Path(str(composed.hydra.sweep.dir), str(composed.hydra.sweep.subdir)).absolute()
+    with read_write(composed.hydra.runtime), open_dict(composed.hydra.runtime):
+        composed.hydra.runtime.output_dir = str(folder)
+    HydraConfig.instance().set_config(composed)
+    cfg = deepcopy(composed)  # with the values that are resolved once for all jobs, such as the start of the sweep
+    with read_write(cfg), open_dict(cfg):
+        del cfg["hydra"]
+    OmegaConf.resolve(cfg)
+    resolve_ranks(cfg)
+    cfg.trainer.enable_progress_bar = False
+    return PlannedJob(number, composed, cfg, folder, config_hash(cfg))
+
+
+def obstacle(job: PlannedJob) -> str | None:
+    """Why the config of a job cannot be part of a stack, or None."""
+    if not job.cfg.model.frozen:
+        return "model.frozen=false"
+    if not job.is_done and can_resume(job.folder, job.digest, read_record(job.folder)):
+        return "a run of its own that was interrupted"
+    if FineTuning.of(job.cfg.model) != FineTuning():
+        return "options of model for fine-tuning"
+    if not _has_elementwise_optimizer(json.dumps(_plain(job.cfg.optimizer))):
+        return f"optimizer._target_={job.cfg.optimizer.get('_target_')}, which mixes the elements of a parameter"
+    return _differs(job.cfg.trainer, CONFIGS / "trainer" / "default.yaml", "trainer", FREE) or _callbacks(job.cfg)
+
+
+@lru_cache
+def _has_elementwise_optimizer(node: str) -> bool:
+    """Whether the optimizer of a config, as JSON, treats each element alone; an error of it is left to the job."""
+    try:
+        return is_elementwise(partial_of(OmegaConf.create(json.loads(node)), "optimizer"))
+    except UserError:
+        return True
+
+
+def _callbacks(cfg: DictConfig) -> str | None:
+    """The first callback that a stack does not have, or does not do as configured."""
+    default = _plain(OmegaConf.load(CONFIGS / "callbacks" / "default.yaml"))
+    given = {name: node for name, node in _plain(with_run_dir(cfg, "").callbacks).items() if node}
+    monitor = str(given.get("best", {}).get("monitor"))
+    if not (monitor in MONITORS or monitor.startswith("val/recall/")):
+        return f"callbacks.best.monitor={monitor}"
+    if more := set(given) ^ set(default):
+        return f"callbacks.{min(more)}"
+    for name, node in given.items():
+        for key, value in node.items():
+            paths = key in ("dirpath", "run_dir") or (name == "best" and key in ("monitor", "mode"))
+            if not paths and value != default[name].get(key):
+                return f"callbacks.{name}.{key}={value}"
+    return None
+
+
+def _differs(node: DictConfig, default: Path, name: str, free: Sequence[str]) -> str | None:
+    """The first key of ``node`` that has another value than in the file ``default``."""
+    expected = _plain(OmegaConf.load(default))
+    for key, value in _plain(node).items():
+        if key not in free and value != expected.get(key):
+            return f"{name}.{key}={value}"
+    return None
+
+
+def _plain(node: Any) -> dict[str, Any]:
+    values = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
