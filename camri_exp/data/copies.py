@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camri_exp.data.splits import SPLITS
+from camri_exp.data.splits import NOUNS, SPLITS
 from camri_exp.data.storage import SplitView
 
 Groups = list[list[tuple[str, int]]]
-NOUNS = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
 NAMED = 8  # names in a message
 
 

@@ -1,4 +1,4 @@
-"""``python -m camri_exp.data.show``: a contact sheet of the training images as the model sees them."""
+"""``python -m camri_exp.data.show``: the images of each split, and training images as the model sees them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from camri_exp.cli import command
 from camri_exp.errors import UserError
+from camri_exp.text import printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
 
 @command("show", paths=("output", "data.root"))
 def main(cfg: DictConfig) -> None:
-    """Draw ``cfg.images`` training images of each class, each followed by ``cfg.variants`` augmented variants."""
+    """Print the number of images of each class and split, and draw ``cfg.images`` training images of each class.
+
+    Each image is followed by ``cfg.variants`` augmented variants.
+    """
     import torch
 
+    from camri_exp.data.counts import counts_table
     from camri_exp.data.factory import build_datamodule
     from camri_exp.figures.contact_sheet import contact_sheet
     from camri_exp.files import atomic_path
@@ -26,6 +31,7 @@ def main(cfg: DictConfig) -> None:
     data = build_datamodule(cfg)
     data.prepare_data()
     data.setup("fit")
+    print(printable(counts_table(data.splits, data.class_names)))
     torch.manual_seed(cfg.seed)
     rows = [_row(data, label, cfg.images, cfg.variants) for label in range(len(data.class_names))]
     titles = [f"{name} ({n})" for name, n in zip(data.class_names, data.class_counts, strict=True)]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 # Calibration images choose nothing: promises on the recall are calibrated on them. Not every data set has them.
 SPLITS = ("train", "val", "calibration", "test")
+NOUNS = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
 TEST_FRACTION = 0.2
 
 

@@ -8,27 +8,37 @@ from omegaconf import DictConfig, OmegaConf
 
 from camri_exp.cli import CONFIGS
 from camri_exp.data.base import ImageDataModule
+from camri_exp.data.counts import count_of
+from camri_exp.data.splits import NOUNS, SPLITS
 from camri_exp.errors import UserError
 from camri_exp.losses.base import Loss
 from camri_exp.models.metadata import ModelMetadata
 from camri_exp.schema.plugins import target_of
 
 ROUNDING = 1e-6  # means of the same images differ by less on another machine
+MOST_REPORTED = 5  # important classes
+EFFECTS = {  # of a split without images of an important class
+    "val": "the checkpoint and the threshold cannot be chosen by its recall",
+    "test": "its recall cannot be reported",
+}
 
 
-def report_absent_classes(data: ImageDataModule, metadata: ModelMetadata) -> None:
-    """Print which important classes the validation and test splits lack: their recall there is not known."""
-    effects = {
-        "val": "the checkpoint and the threshold cannot be chosen by its recall",
-        "test": "its recall cannot be reported",
-    }
-    for split, effect in effects.items():
-        present = set(data.splits[split].target.tolist())
-        for k in metadata.important_class:
-            if k not in present:
-                noun = {"val": "validation", "test": "test"}[split]
-                name = metadata.class_names[k]
-                print(f"the {noun} split has no image of the important class {name!r}: {effect}.", file=sys.stderr)
+def report_important_classes(data: ImageDataModule, metadata: ModelMetadata) -> None:
+    """Print how many images of each important class the splits have, and how well its recall will be known."""
+    present = [split for split in SPLITS if split in data.splits]
+    for k in metadata.important_class[:MOST_REPORTED]:
+        counts = {split: count_of(data.splits[split], k) for split in present}
+        numbers = ", ".join(f"{count} {NOUNS[split]}" for split, count in counts.items())
+        grouped = " (groups)" if any(count.groups is not None for count in counts.values()) else ""
+        known = " and ".join(
+            f"±{100 * counts[split].margin:.0f} pp on {NOUNS[split]}" for split in EFFECTS if counts[split].images
+        )
+        line = f"{metadata.class_names[k]!r}: {numbers} images{grouped}"
+        print(line + (f"; its recall will be known to about {known}." if known else "."), file=sys.stderr)
+        for split, effect in EFFECTS.items():
+            if not counts[split].images:
+                absent = f"the {NOUNS[split]} split has no image of the important class {metadata.class_names[k]!r}"
+                print(f"{absent}: {effect}.", file=sys.stderr)
 
 
 def check_mixing(cfg: DictConfig, data: ImageDataModule, loss: Loss) -> None:

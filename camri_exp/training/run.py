@@ -37,7 +37,7 @@ from camri_exp.stored_config import CONFIG
 from camri_exp.training.callbacks import CollectPredictions, RebaseCheckpointPaths, ReseedEachEpoch
 from camri_exp.training.checks import check_trainer
 from camri_exp.training.console import print_result
-from camri_exp.training.data_checks import check_mixing, check_same_data, report_absent_classes
+from camri_exp.training.data_checks import check_mixing, check_same_data, report_important_classes
 from camri_exp.training.factory import (
     build_callbacks,
     build_loggers,
@@ -116,7 +116,7 @@ def prepared_data(cfg: DictConfig) -> tuple[ImageDataModule, ModelMetadata]:
     data.prepare_data()
     data.setup("fit")
     metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
-    report_absent_classes(data, metadata)
+    report_important_classes(data, metadata)
     return data, metadata
 
 

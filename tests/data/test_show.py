@@ -17,7 +17,10 @@ def test_a_sheet_of_a_folder_of_images(command: Command, tmp_path: Path) -> None
     root = image_files.split_folders(tmp_path / "a, b=c")
     done = command("data.show", "data=folder", f"data.root={root}", "data.image_size=12", "output=my sheet, 1.png")
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"2 classes, each image first without augmentation: {tmp_path / 'my sheet, 1.png'}\n"
+    assert done.out.splitlines()[0].split() == ["class", "train", "val", "test"]
+    assert (
+        done.out.splitlines()[-1] == f"2 classes, each image first without augmentation: {tmp_path / 'my sheet, 1.png'}"
+    )
     with Image.open(tmp_path / "my sheet, 1.png") as sheet:
         assert len(np.unique(np.asarray(sheet.convert("RGB")).reshape(-1, 3), axis=0)) > 500
     assert {path.name for path in tmp_path.iterdir()} == {"a, b=c", "my sheet, 1.png"}

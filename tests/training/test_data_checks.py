@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from camri_exp.data.folder import FolderDataModule
 from camri_exp.errors import UserError
 from camri_exp.models.metadata import ModelMetadata
-from camri_exp.training.data_checks import check_same_data, report_absent_classes
+from camri_exp.training.data_checks import check_same_data, report_important_classes
 from tests.conftest import QUICK, Command
 from tests.helpers.image_files import image_file, split_folders
 from tests.helpers.results import result_of
@@ -58,6 +59,25 @@ def test_a_run_is_not_resumed_with_other_training_images(tmp_path: Path, command
     assert len(resumed.err.splitlines()) <= 2
 
 
+def test_the_images_of_an_important_class_are_counted_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = split_folders(tmp_path, splits={"train": 6, "val": 10, "test": 16})
+    data = loaded(root)
+    capsys.readouterr()
+    report_important_classes(data, metadata(data))
+    expected = (
+        "'cat': 6 training, 10 validation, 16 test images; its recall will be known to about ±31 pp on validation"
+    )
+    assert capsys.readouterr().err == f"{expected} and ±24 pp on test.\n"
+    data.splits["test"] = replace(data.splits["test"], groups=["a", "b", "c", "d"] * 8)
+    report_important_classes(data, metadata(data))
+    assert (
+        "16 (4) test images (groups); its recall will be known to about ±31 pp on validation and ±49 pp on test."
+        in (capsys.readouterr().err)
+    )
+
+
 def test_an_important_class_that_a_split_lacks_is_reported_before_training(
     tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,8 +85,9 @@ def test_an_important_class_that_a_split_lacks_is_reported_before_training(
     shutil.rmtree(root / "val" / "cat")
     shutil.rmtree(root / "test" / "cat")
     data = loaded(root)
-    report_absent_classes(data, metadata(data))
-    first, second = capsys.readouterr().err.splitlines()
+    report_important_classes(data, metadata(data))
+    counts, first, second = capsys.readouterr().err.splitlines()
+    assert counts == "'cat': 6 training, 0 validation, 0 test images."
     assert first.startswith("the validation split has no image of the important class 'cat': the checkpoint and")
     assert second == "the test split has no image of the important class 'cat': its recall cannot be reported."
     trained = command("train", *SMALL, f"data.root={root}", f"hydra.run.dir={run}")
