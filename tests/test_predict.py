@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from camri_exp.metrics import threshold
+from camri_exp.metrics.tuned_threshold import tuned_threshold
 from tests.helpers.results import result_of
 from tests.helpers.runs import mixed_images, trained
 
@@ -65,7 +66,7 @@ def test_batches_of_any_size_give_the_same_rows(folder, command):
 def test_bias_auto_is_the_threshold_chosen_on_validation(folder, command):
     root, run = folder
     stored = np.load(run / "predictions.npz")
-    chosen = threshold.tuned(stored["val_scores"], stored["val_target"], [1])
+    chosen = tuned_threshold(stored["val_scores"], stored["val_target"], [1])
     assert chosen is not None
     rows, finished = predicted(command, run, root, "bias=auto")
     assert f"{chosen.bias:+.4g}" in finished.err

@@ -10,6 +10,7 @@ from camri_exp.evaluation.predictions import stored_splits
 from camri_exp.evaluation.promise import CALIBRATION, Promise, promise
 from camri_exp.evaluation.promise_text import class_sentence
 from camri_exp.metrics import threshold
+from camri_exp.metrics.tuned_threshold import tuned_threshold
 from camri_exp.results import RunResult, SplitPredictions
 
 
@@ -46,13 +47,13 @@ def operating_point_of(
 
 
 def operating_point(val: SplitPredictions, important: Sequence[int]) -> threshold.Point | None:
-    """The point of largest recall on the validation split that is shown to keep the accuracy; see ``threshold.tuned``.
+    """The point of largest recall on the validation split that is shown to keep the accuracy; see ``tuned_threshold``.
 
     None where no bias can be chosen: all classes are important, or the validation split has no image of one of them.
     """
     if len(important) == val.scores.shape[1] or _absent(val, important):
         return None
-    return threshold.tuned(val.scores, val.target, important)
+    return tuned_threshold(val.scores, val.target, important)
 
 
 def _absent(val: SplitPredictions, important: Sequence[int]) -> list[int]:

@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from camri_exp.metrics.non_inferiority import not_worse
 from camri_exp.records import Number
 
 Array = npt.NDArray[Any]
 Bias = float | Sequence[float]  # of all important classes, or of each
-MARGIN = 0.005  # loss of accuracy that a bias is shown not to exceed: half a percentage point
 ROUNDING = 1e-9  # accuracies are multiples of 1/n; smaller differences are rounding
 
 
@@ -51,7 +49,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class _Changes:
+class Changes:
     """The images in the order in which an increasing bias makes them predictions of an important class.
 
     ``d`` is the bias of each change; ``inner`` and ``outer`` are the best important class and the best other one.
@@ -63,7 +61,7 @@ class _Changes:
     order: Array
 
 
-def _changes(scores: Array, target: Array, important: Sequence[int]) -> _Changes:
+def changes_of(scores: Array, target: Array, important: Sequence[int]) -> Changes:
     inside = np.zeros(scores.shape[1], dtype=bool)
     inside[list(important)] = True
     if not len(target) or inside.all():
@@ -75,7 +73,7 @@ def _changes(scores: Array, target: Array, important: Sequence[int]) -> _Changes
     # argmax returns the first of equal scores, so that a tie is already a prediction of the lower class.
     d[(d == 0) & (inner < outer)] = -np.finfo(float).smallest_subnormal
     order = np.argsort(d, kind="stable")
-    return _Changes(d[order], inner[order], outer[order], order)
+    return Changes(d[order], inner[order], outer[order], order)
 
 
 def curve(scores: Array, target: Array, important: Sequence[int]) -> Curve:
@@ -84,25 +82,25 @@ def curve(scores: Array, target: Array, important: Sequence[int]) -> Curve:
     Raises:
         ValueError: no images, or no class outside ``important``.
     """
-    changes = _changes(scores, target, important)
+    changes = changes_of(scores, target, important)
     target, d, inner = target[changes.order], changes.d, changes.inner
     hit, outer_hit = inner == target, changes.outer == target
-    accuracy = _hits(hit, outer_hit) / len(target)
+    accuracy = running_hits(hit, outer_hit) / len(target)
     recall, precision = np.zeros(len(d) + 1), np.zeros(len(d) + 1)
     for k in important:
         hits, predicted = _running(hit & (target == k)), _running(inner == k)
         recall += hits / max((target == k).sum(), 1) / len(important)
         precision += hits / np.maximum(predicted, 1) / len(important)
-    distinct = _distinct(d)
+    distinct = are_distinct(d)
     return Curve(_between(d)[distinct], recall[distinct], precision[distinct], accuracy[distinct])
 
 
-def _distinct(d: Array) -> Array:
+def are_distinct(d: Array) -> Array:
     """Which of the states before and after the sorted changes ``d`` are possible: images of equal d change together."""
     return np.concatenate([[True], d[1:] > d[:-1], [True]])
 
 
-def _hits(inner: Array, outer: Array) -> Array:
+def running_hits(inner: Array, outer: Array) -> Array:
     """The number of hits before and after each change from the hits ``outer`` to the hits ``inner``."""
     return outer.sum() + _running(inner.astype(int) - outer)
 
@@ -134,51 +132,6 @@ def keeping(curve: Curve, accuracy: float) -> Point:
     bias, recall, rounded = curve.bias[allowed], curve.recall[allowed].round(9), curve.accuracy[allowed].round(9)
     order = np.lexsort([np.abs(bias), -rounded, bias < 0, -recall])
     return curve.point(int(allowed[order[0]]))
-
-
-def tuned(
-    scores: Array,
-    target: Array,
-    important: Sequence[int],
-    tolerance: float = 0.0,
-    margin: float = MARGIN,
-    reference: Array | None = None,
-) -> Point | None:
-    """The point of largest recall whose accuracy is shown to be at least the unmoved one minus margin and tolerance.
-
-    Biases from 0 upwards are tested in turn, until the first one for which ``not_worse`` does not reject a larger loss
-    of accuracy (a fixed sequence keeps the level without a correction). The largest bias that loses nothing on these
-    very images would lose accuracy on others, because it is the last one of many that passed by chance. Of equal
-    recalls the most accurate point is chosen, then the smallest bias. A few hundred images can show nothing: with a
-    margin of half a percentage point, 540 without a changed prediction are the fewest.
-
-    Args:
-        scores: (n, K).
-        target: (n,).
-        important: ids of the important classes.
-        tolerance: accuracy that may be lost.
-        margin: the loss that is excluded, beyond ``tolerance``.
-        reference: hits (n,) of the unmoved model, where ``scores`` are not its own but calibrated ones.
-
-    Returns:
-        The point; without ``reference`` the unmoved model where no bias passes, with it None.
-
-    Raises:
-        ValueError: no images, or no class outside ``important``.
-    """
-    points, changes = curve(scores, target, important), _changes(scores, target, important)
-    before = scores.argmax(1) == target if reference is None else np.asarray(reference, dtype=bool)
-    before, target = before[changes.order], target[changes.order]
-    inner, outer = changes.inner == target, changes.outer == target
-    distinct, zero = _distinct(changes.d), int(np.flatnonzero(points.bias == 0)[0])
-    gained = _hits(inner & ~before, outer & ~before)[distinct][zero:]
-    lost = before.sum() - _hits(inner & before, outer & before)[distinct][zero:]
-    passed = np.logical_and.accumulate(not_worse(gained, lost, len(target), margin + tolerance))
-    if not passed[0] and reference is not None:
-        return None
-    last = zero + max(int(passed.sum()), 1)
-    recall, accuracy = points.recall[zero:last].round(9), points.accuracy[zero:last].round(9)
-    return points.point(zero + int(np.lexsort([points.bias[zero:last], -accuracy, -recall])[0]))
 
 
 def at_accuracy(curve: Curve, accuracy: float) -> Point:
@@ -215,6 +168,14 @@ def recall_at_accuracy(scores: Array, target: Array, important: Sequence[int], a
 def recall_if_accurate(recall: float, accuracy: float, least: float) -> float:
     """``recall`` where ``accuracy`` is at least ``least``, else the negative difference: the objective of a search."""
     return recall if accuracy >= least - ROUNDING else accuracy - least
+
+
+def bias_to_find(scores: Array, target: Array, important: Sequence[int]) -> Array:
+    """The bias (n,) above which each image of an important class is found; infinity where it never is."""
+    changes = changes_of(scores, target, important)
+    needed = np.empty(len(target))
+    needed[changes.order] = np.where(changes.inner == target[changes.order], changes.d, np.inf)
+    return needed
 
 
 def moved(scores: Array, important: Sequence[int], bias: Bias) -> Array:

@@ -30,8 +30,7 @@ def charts(
     by_loss: dict[str, list[Configuration]] = {}
     for configuration in comparison.configurations:
         by_loss.setdefault(configuration.loss, []).append(configuration)
-    order = [*names, *sorted(by_loss.keys() - names.keys())]
-    colours = {loss: COLOURS[index % len(COLOURS)] for index, loss in enumerate(order)}
+    colours = colours_of(comparison, names)
     made = {
         "recall_accuracy": recall_against_accuracy(comparison, by_loss, colours, names),
         **{f"margin_scale_{loss}": margin_and_scale(display(loss, names), group, protocol.split)
@@ -40,6 +39,13 @@ def charts(
         "promise": None if prices is None else price_chart(prices, comparison.task.classes, colours, names),
     }  # fmt: skip
     return {name: chart for name, chart in made.items() if chart is not None}
+
+
+def colours_of(comparison: TaskComparison, names: Names) -> dict[str, str]:
+    """The colour of each loss, in the order of ``names``."""
+    losses = {configuration.loss for configuration in comparison.configurations}
+    order = [*names, *sorted(losses - names.keys())]
+    return {loss: COLOURS[index % len(COLOURS)] for index, loss in enumerate(order)}
 
 
 def recall_against_accuracy(
@@ -106,7 +112,8 @@ def _threshold_curve(result: MethodResult, colours: Mapping[str, str], names: Na
     if curve is None:
         return None
     return Series(
-        display(result.method, names), *curve, colours[result.method], line="solid", in_legend=False,
+        display(result.method, names), curve.accuracy, curve.recall, colours[result.method], line="solid",
+        in_legend=False,
         group=result.method, hover=[f"{result.method} {result.label}\nthreshold curve"],
     )  # fmt: skip
 

@@ -3,19 +3,21 @@
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from camri_exp.figures.chart import Chart, HeatMapChart
+from camri_exp.reporting.charts import colours_of
 from camri_exp.reporting.collect import Unfinished
 from camri_exp.reporting.grouping import mean
 from camri_exp.reporting.plotly_charts import PlotlyFigure, plotly_figure
 from camri_exp.reporting.promises import TaskPrices
 from camri_exp.reporting.promises import caption as price_caption
 from camri_exp.reporting.promises import table as price_table
+from camri_exp.reporting.recall_slider import RecallSlider, recall_slider
 from camri_exp.reporting.selection import Protocol, TaskComparison, keeps_accuracy
 from camri_exp.reporting.tables import NOTHING, caption, details, display, grid
 
@@ -41,6 +43,7 @@ class Section:
     details: Table
     charts: Sequence[PlotlyFigure]
     configurations: Table
+    slider: RecallSlider | None = None
     promise: Table | None = None
     promise_caption: str = ""
 
@@ -95,6 +98,7 @@ def section(
         details=Table(*details(comparison, names)),
         charts=[plotly_figure(chart) for chart in charts.values()],
         configurations=_configurations(comparison, protocol, names),
+        slider=recall_slider(comparison, colours_of(comparison, names), names),
         promise=None if prices is None else Table(*price_table(prices, names)),
         promise_caption="" if prices is None else price_caption(prices),
     )
@@ -147,6 +151,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["sort_value"] = sort_value
+    environment.filters["asdict"] = asdict
     environment.globals["text_columns"] = TEXT_COLUMNS
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
     return environment.get_template("report.html")

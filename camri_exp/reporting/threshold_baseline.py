@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from camri_exp.metrics import threshold
 from camri_exp.metrics.class_biases import fit_class_biases
+from camri_exp.metrics.tuned_threshold import MARGIN, tuned_threshold
 from camri_exp.reporting.runs import Run
 
 Array = npt.NDArray[Any]
@@ -42,15 +43,15 @@ class Thresholds:
 
 
 def moved_threshold(
-    run: Run, important: Sequence[int], split: str, tolerance: float = 0.0, margin: float = threshold.MARGIN
+    run: Run, important: Sequence[int], split: str, tolerance: float = 0.0, margin: float = MARGIN
 ) -> MovedThreshold | None:
-    """The bias of ``threshold.tuned`` on ``split``, and its effect on test; None where the run left no predictions."""
+    """The bias of ``tuned_threshold`` on ``split``, and its effect on test; None where the run left no predictions."""
     arrays = run.predictions(f"{split}_scores", f"{split}_target", "test_scores", "test_target")
     return None if arrays is None else _moved(arrays, important, tolerance, margin)
 
 
 def thresholds(
-    run: Run, important: Sequence[int], split: str, tolerance: float = 0.0, margin: float = threshold.MARGIN
+    run: Run, important: Sequence[int], split: str, tolerance: float = 0.0, margin: float = MARGIN
 ) -> Thresholds | None:
     """Threshold moving of ``run`` as it is and after calibration on ``split``; None without predictions."""
     arrays = run.predictions(f"{split}_scores", f"{split}_target", "test_scores", "test_target")
@@ -78,31 +79,41 @@ def _moved(
     arrays: Sequence[Array], important: Sequence[int], tolerance: float, margin: float, reference: Array | None = None
 ) -> MovedThreshold | None:
     scores, target, test_scores, test_target = arrays
-    tuned = threshold.tuned(scores, target, important, tolerance, margin, reference)
+    tuned = tuned_threshold(scores, target, important, tolerance, margin, reference)
     if tuned is None:
         return None
     test = threshold.at(test_scores, test_target, important, tuned.bias)
     return MovedThreshold(tuned.bias, tuned.recall, test.recall, test.accuracy)
 
 
-def mean_curve(runs: Sequence[Run], important: Sequence[int]) -> tuple[list[float], list[float]] | None:
-    """Best mean test accuracy at each mean recall where one bias is added in all runs: (accuracy, recall).
+@dataclass(frozen=True)
+class MeanCurve:
+    """Best mean test accuracy at each of ``RECALLS``, and the bias that gives it."""
+
+    accuracy: list[float]
+    recall: list[float]
+    bias: list[float]
+
+
+def mean_curve(runs: Sequence[Run], important: Sequence[int]) -> MeanCurve | None:
+    """Best mean test accuracy at each mean recall where one bias is added in all runs; None without predictions.
 
     This is not the mean over runs at equal recall. Where recall differs between seeds, that mean would move the runs
     with low recall far, at a high price, so that the mean of the unmoved runs would lie above it and seem to beat
     threshold moving.
     """
-    curves = []
+    curves, edges = [], []
     for run in runs:  # only one run's scores are in memory at a time
         arrays = run.predictions("test_scores", "test_target")
         if arrays is not None:
             curves.append(threshold.curve(arrays[0], arrays[1], important))
+            edges.append(np.unique(threshold.changes_of(arrays[0], arrays[1], important).d))
     if not curves:
         return None
     biases = np.unique(np.concatenate([curve.bias for curve in curves]))
-    states = [np.maximum(np.searchsorted(curve.bias, biases, side="right") - 1, 0) for curve in curves]
+    states = [np.searchsorted(edge, biases) for edge in edges]
     pairs = [(curve.accuracy[state], curve.recall[state]) for curve, state in zip(curves, states, strict=True)]
     accuracy, recall = np.mean(pairs, axis=0)
-    best = np.maximum.accumulate(accuracy[::-1])[::-1]  # among all biases with at least this recall
-    index = np.minimum(np.searchsorted(recall, RECALLS - 1e-12), len(recall) - 1)
-    return best[index].tolist(), RECALLS.tolist()
+    first = np.minimum(np.searchsorted(recall, RECALLS - 1e-12), len(recall) - 1)
+    best = [start + int(accuracy[start:].argmax()) for start in first]  # among all biases with at least this recall
+    return MeanCurve(accuracy[best].tolist(), RECALLS.tolist(), biases[best].tolist())

@@ -146,7 +146,7 @@ def cells() -> list[Cell]:
         for name, noise in NOISES.items():
             for settings in (1, 9, 24, 60):
                 labels = (name, str(seeds), str(settings))
-                count = 1000 if settings < 24 else 500
+                count = 600 if settings < 24 else 300
                 made.append(
                     Cell("null", f"null-{name}-{seeds}-{settings}", labels, null(noise, seeds, settings), count)
                 )
@@ -155,13 +155,13 @@ def cells() -> list[Cell]:
         for seeds in (3, 5, 10):
             labels = (name, str(seeds))
             made += [
-                Cell("power", f"power-{name}-{seeds}", labels, power(noise, seeds, 9, gains[name]), 400),
-                Cell("coverage", f"coverage-{name}-{seeds}", labels, coverage(noise, seeds, gains[name]), 800),
-                Cell("margin", f"margin-{name}-{seeds}", labels, accuracy(noise, seeds, 9, PROTOCOL.margin), 800),
-                Cell("kept", f"kept-{name}-{seeds}", labels, accuracy(noise, seeds, 9, 0.0), 400),
+                Cell("power", f"power-{name}-{seeds}", labels, power(noise, seeds, 9, gains[name]), 200),
+                Cell("coverage", f"coverage-{name}-{seeds}", labels, coverage(noise, seeds, gains[name]), 400),
+                Cell("margin", f"margin-{name}-{seeds}", labels, accuracy(noise, seeds, 9, PROTOCOL.margin), 400),
+                Cell("kept", f"kept-{name}-{seeds}", labels, accuracy(noise, seeds, 9, 0.0), 200),
             ]
     for seeds in (3, 5, 10):
         for bias in (0.4, 0.8):
             labels = (str(seeds), f"{bias:g}")
-            made.append(Cell("threshold", f"threshold-{seeds}-{bias:g}", labels, threshold_only(seeds, bias), 200))
+            made.append(Cell("threshold", f"threshold-{seeds}-{bias:g}", labels, threshold_only(seeds, bias), 100))
     return made

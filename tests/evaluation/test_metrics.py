@@ -7,7 +7,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 
 from camri_exp.evaluation.metrics import evaluate_predictions
 from camri_exp.evaluation.predictions import ModelPredictions
-from camri_exp.metrics import intervals, threshold
+from camri_exp.metrics import intervals
+from camri_exp.metrics.tuned_threshold import tuned_threshold
 from camri_exp.results import SplitPredictions
 from tests.helpers.evaluations import FIGURES, evaluated, figures, kept
 
@@ -84,7 +85,7 @@ def test_angles_between_weights_are_those_of_the_checkpoint(runs, command):
 def test_the_threshold_is_chosen_on_validation_and_reported_on_test(runs, command):
     evaluation, _ = evaluated(command, f"run={runs['ce']}")
     val, test = kept(runs["ce"], "val"), kept(runs["ce"])
-    expected = threshold.tuned(val["scores"], val["target"], [8])
+    expected = tuned_threshold(val["scores"], val["target"], [8])
     assert expected is not None
     assert evaluation["threshold"]["bias"] == expected.bias
     moved = test["scores"].astype(float) + expected.bias * (np.arange(10) == 8)

@@ -8,6 +8,7 @@ from scipy import optimize, stats
 
 from camri_exp.metrics import confusion, threshold
 from camri_exp.metrics.non_inferiority import not_worse
+from camri_exp.metrics.tuned_threshold import tuned_threshold
 
 
 def random_case(seed, n=60, classes=5, decimals=None):
@@ -126,7 +127,7 @@ def test_the_tuned_bias_rarely_costs_more_than_the_margin():
     random, costs = np.random.default_rng(0), []
     everyone = scores_and_target(random, 20_000)
     for _ in range(60):
-        tuned = threshold.tuned(*scores_and_target(random, 1000), [0], margin=0.02)
+        tuned = tuned_threshold(*scores_and_target(random, 1000), [0], margin=0.02)
         before, after = (threshold.at(*everyone, [0], bias).accuracy for bias in (0.0, tuned.bias))
         costs.append(before - after)
     assert np.mean(np.array(costs) > 0.02) < 0.1
@@ -140,10 +141,10 @@ def scores_and_target(random, n):
 def test_a_calibrated_model_is_compared_with_the_hits_of_the_unmoved_one():
     scores, target = scores_and_target(np.random.default_rng(0), 3000)
     worse = scores - 3 * np.eye(4)[0]
-    assert threshold.tuned(scores, target, [0], reference=scores.argmax(1) == target) == threshold.tuned(
+    assert tuned_threshold(scores, target, [0], reference=scores.argmax(1) == target) == tuned_threshold(
         scores, target, [0]
     )
-    assert threshold.tuned(worse, target, [0], margin=0.005, reference=scores.argmax(1) == target) is None
+    assert tuned_threshold(worse, target, [0], margin=0.005, reference=scores.argmax(1) == target) is None
 
 
 def test_at_accuracy_is_the_largest_recall_or_the_most_accurate_point():

@@ -111,8 +111,28 @@ def test_legend_entry_hides_a_loss(browser: Any) -> None:
     assert len(browser.execute_script(hidden, chart)) == 3  # runs, means and the threshold curve
 
 
+def test_recall_slider_shows_accuracies_and_missed_images(browser: Any) -> None:
+    drawn(browser)
+    slider = browser.find_element("css selector", ".slider")
+    data = json.loads(browser.find_element("id", slider.get_attribute("data-slider")).get_attribute("textContent"))
+    for position, chosen in ((120, 0), (198, 1)):
+        move = (
+            "const range = arguments[0].querySelector('input[type=range]'); range.value = arguments[1]; range.oninput()"
+        )
+        browser.execute_script(move, slider, position)
+        browser.execute_script(
+            "arguments[0].click()", slider.find_elements("css selector", "input[type=radio]")[chosen]
+        )
+        shown = [cell.text for cell in slider.find_elements("css selector", "tbody td:nth-child(3)")]
+        assert shown == [f"{method['accuracy'][position]:.4f}" for method in data["methods"]]
+        assert slider.find_element("css selector", "output").text == f"{data['recalls'][position]:.3f}"
+        found = data["methods"][chosen]["found"].values()
+        missed = sum(any(start > position for start in starts) for starts in found)
+        assert len(slider.find_elements("css selector", "ul.missed li")) == min(missed, 60)
+
+
 def test_table_sorts_both_ways_by_number(browser: Any) -> None:
-    table = browser.find_elements("css selector", "table")[2]  # all configurations
+    table = browser.find_elements("css selector", "table")[3]  # all configurations
 
     def column(number: int) -> list[str]:
         return [cell.text for cell in table.find_elements("css selector", f"tbody td:nth-child({number})")]

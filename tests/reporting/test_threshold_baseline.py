@@ -22,7 +22,7 @@ def test_curve_of_one_run_is_the_best_accuracy_at_each_recall(tmp_path: Path) ->
     tried = [threshold.at(scores, target, [0], bias) for bias in np.linspace(-12, 12, 4801)]
     curve = mean_curve([run], [0])
     assert curve is not None
-    for accuracy, recall in zip(*curve, strict=True):
+    for accuracy, recall in zip(curve.accuracy, curve.recall, strict=True):
         assert accuracy == max(point.accuracy for point in tried if point.recall >= recall - 1e-9)
 
 
@@ -33,5 +33,5 @@ def test_mean_of_unmoved_runs_does_not_lie_above_their_curve(tmp_path: Path) -> 
     accuracy = np.mean([run.accuracy("test") for run in runs])
     curve = mean_curve(runs, [0])
     assert curve is not None
-    below = [value for value, level in zip(*curve, strict=True) if level <= recall]
+    below = [value for value, level in zip(curve.accuracy, curve.recall, strict=True) if level <= recall]
     assert below[-1] >= accuracy

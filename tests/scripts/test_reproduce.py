@@ -20,6 +20,7 @@ from reproduction.zip_archive import RANKING, RUNS
 from scipy.stats import spearmanr
 
 from camri_exp.metrics import threshold
+from camri_exp.metrics.tuned_threshold import tuned_threshold
 from camri_exp.reporting import tables
 from camri_exp.reporting.collect import collect
 from camri_exp.reporting.conclusion import conclude
@@ -159,7 +160,7 @@ def test_the_page_moves_the_threshold_of_every_method(kept: Path, tmp_path: Path
         for run in result.configuration.runs.values():
             arrays = np.load(run.folder / "predictions.npz")
             val, test = ((arrays[f"{split}_scores"], arrays[f"{split}_target"]) for split in ("val", "test"))
-            tuned = threshold.tuned(*val, [0])
+            tuned = tuned_threshold(*val, [0])
             assert tuned is not None
             moved.append(threshold.at(*test, [0], tuned.bias))
         after = f"{np.mean([m.recall for m in moved]):.4f} ({np.mean([m.accuracy for m in moved]):.4f})".replace(
