@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Loss,
         OutlyingLabelMSELoss,
         RealWorldWeightedCrossEntropyLoss,
+        RecallTargetLoss,
         VectorScalingLoss,
         WeightedCrossEntropyLoss,
     )
@@ -52,6 +53,7 @@ __all__ = [
     "Loss",
     "OutlyingLabelMSELoss",
     "RealWorldWeightedCrossEntropyLoss",
+    "RecallTargetLoss",
     "RunResult",
     "VectorScalingLoss",
     "WeightedCrossEntropyLoss",

@@ -12,7 +12,7 @@ from camri_exp.errors import UserError, first_line
 from camri_exp.schema import plugins
 
 # Config keys that are metadata, not constructor arguments, per group.
-METADATA = {"data": ("name", "important_class"), "loss": ("name",)}
+METADATA = {"data": ("name", "important_class"), "loss": ("name", "start", "partial_auc")}
 
 
 def instantiate(node: DictConfig, where: str, drop: Collection[str] = (), **objects: Any) -> Any:

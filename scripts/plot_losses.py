@@ -35,6 +35,7 @@ SHOWN = {
     "wce": ["loss.weight=60"],
     "cost_sensitive": ["loss.price=60"],
     "cost_sensitive_cosine": ["loss.price=60"],
+    "recall_target": ["loss.price=60"],
     "vector_scaling": ["loss.multiplier=0.4", "loss.offset=-2"],
     "crwwce": ["loss.false_negative=60", "loss.false_positive=10"],
     "mse_outlying": ["loss.alpha=2"],
@@ -65,7 +66,8 @@ def configured(overrides: Sequence[str]) -> tuple[str, Loss, torch.nn.Module]:
         cfg = compose("train", list(overrides))
     head = build_head(cfg, in_features=2, num_classes=CLASSES)
     loss = build_loss(cfg, {"num_classes": CLASSES, "important_class": [IMPORTANT], "class_counts": COUNTS})
-    settings = [f"{key} {_short(value)}" for key, value in cfg.loss.items() if key not in ("name", "_target_")]
+    shown = {key: value for key, value in cfg.loss.items() if key not in ("name", "_target_") and value is not None}
+    settings = [f"{key} {_short(value)}" for key, value in shown.items()]
     return f"{cfg.loss.name}: {', '.join(settings)}" if settings else cfg.loss.name, loss, head
 
 

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from camri_exp.data import imbalance as profiles
+from camri_exp.data import oversample as oversampling
 from camri_exp.data.augment import Augmentation
 from camri_exp.data.batches import Batches
 from camri_exp.data.cache import cache_folder
 from camri_exp.data.copies import without_copies
 from camri_exp.data.preprocessing import ModelPreprocessing, Preprocessing
-from camri_exp.data.splits import SPLITS
+from camri_exp.data.splits import HELD_OUT, SPLITS, hold_out
 from camri_exp.data.storage import SplitView, joined
 from camri_exp.data.transforms import Mixing, Names, transform_of
 from camri_exp.errors import UserError
@@ -44,6 +45,10 @@ class ImageDataModule(Batches, ABC):
         transform: transforms of ``torchvision.transforms.v2`` after them, by name (``transform_of``).
         mixup, cutmix: the arguments of ``Mixing``.
         imbalance: the arguments of ``camri_exp.data.imbalance.kept``, to use fewer training images of some classes.
+        oversample: the arguments of ``camri_exp.data.oversample.repeated``, to draw training images of some classes
+            more often. ``class_counts`` stay those of different images.
+        held_out: the share of the training images, or of their groups, that becomes the split ``held_out``; a loss that
+            adapts to images measures on them.
         device: where the images are stored: ``cpu``, or ``auto`` for the GPU that trains, if they take less than half
             of its free memory.
         cache_dir: the folder of decoded images; null is ``.camri_cache`` in the folder of the data set.
@@ -78,6 +83,8 @@ class ImageDataModule(Batches, ABC):
         cache_dir: str | None = None,
         views: int = 1,
         normalize: Literal["data", "model"] | None = None,
+        oversample: Mapping[str, Any] | None = None,
+        held_out: float = 0.0,
     ) -> None:
         super().__init__()
         if device not in ("auto", "cpu"):
@@ -88,13 +95,15 @@ class ImageDataModule(Batches, ABC):
             raise ValueError(f"calibration_fraction={calibration_fraction}; expected at least 0 and less than 1")
         if imbalance is not None:
             profiles.check(imbalance)
+        if oversample is not None:
+            oversampling.check(oversample)
         self.root, self.batch_size, self.image_size, self.seed = root, batch_size, image_size, seed
         transforms = transform_of(transform)
         changes = Augmentation(**augmentation or {}, transforms=transforms, image_size=image_size)
         self.augments, self.augmentation = augment, changes if augment else Augmentation()
         self.mixing = Mixing(mixup, cutmix) if augment else Mixing()
         self.imbalance, self.device, self.cache_dir, self.views = imbalance, device, cache_dir, views
-        self.calibration_fraction = calibration_fraction
+        self.calibration_fraction, self.oversample, self.held_out = calibration_fraction, oversample, held_out
         self.normalize, self.of_model = normalize, cast(ModelPreprocessing | None, None)
         self.splits: dict[str, SplitView] = {}
 
@@ -126,6 +135,10 @@ class ImageDataModule(Batches, ABC):
         train = splits["train"]
         if self.imbalance is not None:
             train = train.subset(profiles.kept(train.target.numpy(), self.class_names, **self.imbalance))
+        if self.held_out:
+            units = train.names if train.groups is None else train.groups
+            parts = hold_out(train.target.numpy(), units, {HELD_OUT: self.held_out})
+            splits, train = splits | {HELD_OUT: train.subset(parts[HELD_OUT])}, train.subset(parts["train"])
         if self.expected_classes is None:
             self._check(splits | {"train": train})
         self.class_counts: list[int] = torch.bincount(train.target, minlength=len(self.class_names)).tolist()
@@ -147,7 +160,7 @@ class ImageDataModule(Batches, ABC):
 
     def join_splits(self) -> None:
         """Add the split ``all``: the images of all others."""
-        self.splits["all"] = joined([self.splits[name] for name in SPLITS if name in self.splits])
+        self.splits["all"] = joined([self.splits[name] for name in (*SPLITS, HELD_OUT) if name in self.splits])
 
     def names(self, split: str) -> Sequence[str]:
         return self.splits[split].names

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -11,6 +11,7 @@ from torch.utils.data import DistributedSampler
 
 from camri_exp.data.augment import Augmentation
 from camri_exp.data.loader import InMemoryLoader
+from camri_exp.data.oversample import Positions, repeated
 from camri_exp.data.storage import SplitView
 from camri_exp.data.transforms import Mixing
 
@@ -33,6 +34,7 @@ class Batches(pl.LightningDataModule):
     device: str
     augmentation: Augmentation
     mixing: Mixing
+    oversample: Mapping[str, Any] | None
     larger: Tensor | None = None
     features: dict[str, Tensor] | None = None
 
@@ -81,28 +83,35 @@ class Batches(pl.LightningDataModule):
 
     def train_dataloader(self) -> InMemoryLoader:
         self._move_to_gpu()
-        train = self.splits["train"]
-        dataset = cast(Any, train.target)  # the sampler uses its length only
-        sampler: DistributedSampler[Any] = DistributedSampler(
-            dataset, self._world_size, self._rank, shuffle=True, seed=self.seed
-        )
+        sampler = self._sampler(self.splits["train"].target)
         # A last batch of one image is skipped, because batch norm cannot be trained on it.
         skipped = len(sampler) % self.batch_size == 1
         count = -(-len(sampler) // self.batch_size) - skipped
         views = 1 if self.features is None else self.views
         return InMemoryLoader(self.inputs("train"), self.batch_size, sampler, count, views=views)
 
+    def _sampler(self, target: Tensor) -> "DistributedSampler[Any] | Positions":
+        """Draws the positions of the training images, shuffled in each epoch; some of them more than once."""
+
+        def shuffled(dataset: Any) -> "DistributedSampler[Any]":  # it uses the length of the dataset only
+            return DistributedSampler(dataset, self._world_size, self._rank, shuffle=True, seed=self.seed)
+
+        if self.oversample is None:
+            return shuffled(target)
+        positions = repeated(target.cpu().numpy(), self.class_names, **self.oversample)
+        return Positions(shuffled(positions), positions)
+
     def val_dataloader(self) -> InMemoryLoader:
-        return self._evaluation("val")
+        return self.evaluation_dataloader("val")
 
     def test_dataloader(self) -> InMemoryLoader:
-        return self._evaluation("test")
+        return self.evaluation_dataloader("test")
 
     def predict_dataloader(self) -> InMemoryLoader:
         """The calibration images: they are predicted when all is chosen."""
-        return self._evaluation("calibration")
+        return self.evaluation_dataloader("calibration")
 
-    def _evaluation(self, split: str) -> InMemoryLoader:
+    def evaluation_dataloader(self, split: str) -> InMemoryLoader:
         """A loader of the images rank, rank + world size, …, each once.
 
         All processes have the same number of batches, because they wait for each other.

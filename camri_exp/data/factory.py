@@ -8,8 +8,14 @@ from camri_exp.instantiate import instantiate
 
 
 def build_datamodule(cfg: DictConfig) -> ImageDataModule:
-    """The data module of ``cfg.data``, not yet set up; ``cfg.seed`` decides the order of the training images."""
-    data: ImageDataModule = instantiate(cfg.data, "data", seed=cfg.seed)
+    """The data module of ``cfg.data``, not yet set up; ``cfg.seed`` decides the order of the training images.
+
+    A loss with a setting ``held_out`` adapts to that share of the training images, which are then not trained on.
+    """
+    held_out = OmegaConf.select(cfg, "loss.held_out")
+    data: ImageDataModule = instantiate(
+        cfg.data, "data", seed=cfg.seed, **({} if held_out is None else {"held_out": held_out})
+    )
     return data
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 SPLITS = ("train", "val", "calibration", "test")
 NOUNS = {"train": "training", "val": "validation", "calibration": "calibration", "test": "test"}
 TEST_FRACTION = 0.2
+HELD_OUT = "held_out"  # taken from training, for a loss that adapts to images; it chooses nothing else
 
 
 def stable_fraction(name: str) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from camri_exp.data.base import ImageDataModule
 from camri_exp.data.factory import build_datamodule
-from camri_exp.errors import UserError
+from camri_exp.errors import UserError, first_line
 from camri_exp.evaluation.record import Source
 from camri_exp.models import checkpoint as checkpoints
 from camri_exp.models.factory import build_loss
@@ -23,6 +23,7 @@ from camri_exp.results import PREDICTIONS, RESULT, RunResult, SplitPredictions, 
 from camri_exp.stored_config import CONFIG, load_run_config
 
 Array = npt.NDArray[Any]
+LOSS = "loss."  # begins the names of the constants of the loss in a checkpoint
 NO_CALIBRATION = "A run has one where it was trained with data.calibration_fraction=0.1 or another fraction."
 
 
@@ -134,8 +135,11 @@ def _loss_probabilities(
     cfg = load_run_config(run, ("loss",), trusted)
     try:
         loss = build_loss(cfg, facts)
-    except UserError as error:
-        return None, [f"No calibration: {error}"]
+        if trained is not None:  # constants that changed in training
+            state = trained.state_dict.items()
+            loss.load_state_dict({key[len(LOSS) :]: value for key, value in state if key.startswith(LOSS)})
+    except (UserError, RuntimeError) as error:
+        return None, [f"No calibration: {first_line(error)}"]
     return lambda scores: loss.probabilities(torch.from_numpy(scores)).numpy(), []
 
 

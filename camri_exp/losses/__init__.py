@@ -20,6 +20,7 @@ from camri_exp.losses.l2_softmax import L2SoftmaxLoss as L2SoftmaxLoss
 from camri_exp.losses.ldam import LDAMLoss as LDAMLoss
 from camri_exp.losses.logit_adjusted import LogitAdjustedLoss as LogitAdjustedLoss
 from camri_exp.losses.mse_outlying import OutlyingLabelMSELoss as OutlyingLabelMSELoss
+from camri_exp.losses.recall_target import RecallTargetLoss as RecallTargetLoss
 from camri_exp.losses.vector_scaling import VectorScalingLoss as VectorScalingLoss
 from camri_exp.losses.wce import WeightedCrossEntropyLoss as WeightedCrossEntropyLoss
 

@@ -112,6 +112,9 @@ class AngularMarginLoss(Loss):
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
         return angular_margin_loss(scores, target, self.margins, self.scale, self.above_pi)
 
+    def before_start(self) -> dict[str, float]:
+        return {"margins": 0.0}
+
     def probabilities(self, scores: Tensor) -> Tensor:
         """``P_k ∝ u_k (1 - u_k + u_k e^{s shift_k}) / (u_k + slope_k (1 - u_k))``, u = softmax(s cos theta).
 

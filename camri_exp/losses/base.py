@@ -30,15 +30,30 @@ class Loss(nn.Module):
         score_type: ``logits`` or ``cosine``, as the heads name them.
         soft_targets: whether ``target`` may hold the shares of the classes, (N, K) in [0, 1] with a sum of 1, as MixUp
             and CutMix make them.
+        adapts: whether ``adapt`` is called after each epoch, with images that are held out of training for that. The
+            attribute ``held_out`` is then the share of the training images, and a setting of the config.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     score_type: ClassVar[str] = "logits"
     soft_targets: ClassVar[bool] = False
+    adapts: ClassVar[bool] = False
 
     def register_constant(self, name: str, values: Tensor | None) -> None:
         """Register ``values`` as a buffer: it moves with the loss, is saved with it, and is not trained."""
         self.register_buffer(name, None if values is None else values.to(PRECISE))
+
+    def before_start(self) -> dict[str, float]:
+        """Names of the constants that ``loss.start`` delays, and the value of each at which it has no effect."""
+        return {}
+
+    def adapt(self, scores: Tensor, target: Tensor) -> dict[str, float]:
+        """Change constants, given the scores (n, K) of held-out images; returns numbers to log. See ``adapts``."""
+        raise NotImplementedError(f"{type(self).__name__} declares adapts, but has no adapt")
+
+    def decoded(self, scores: Tensor) -> Tensor:
+        """The scores (N, K) that the model returns, whose argmax is the prediction, from those of the head."""
+        return scores
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Estimates of P(k | x), (N, K), from scores (N, K).

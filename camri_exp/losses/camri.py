@@ -38,3 +38,8 @@ class CAMRILoss(AngularMarginLoss):
     ) -> None:
         elsewhere = number("other_margin", other_margin, below=math.pi)
         super().__init__(on_important("margin", margin, important_class, num_classes, elsewhere), scale, above_pi)
+        self.other_margin = elsewhere
+
+    def before_start(self) -> dict[str, float]:
+        """Before the start all classes have ``other_margin``: ArcFace, or without it L2-softmax."""
+        return {"margins": self.other_margin}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from camri_exp.losses.base import counts, number
 from camri_exp.losses.wce import WeightedCrossEntropyLoss
@@ -22,7 +23,12 @@ class ClassBalancedLoss(WeightedCrossEntropyLoss):
     needs: ClassVar[frozenset[str]] = frozenset({"class_counts"})
 
     def __init__(self, class_counts: Sequence[int], beta: float = 0.9999, normalize: str = "batch") -> None:
-        seen = counts(class_counts)
-        log_beta = torch.tensor(number("beta", beta, below=1), dtype=torch.float64).log()
-        weight = -1 / torch.expm1(seen * log_beta)  # 1 - beta^n without cancellation
-        super().__init__(len(seen), (weight * len(seen) / weight.sum()).tolist(), normalize=normalize)
+        weight = effective_weights(counts(class_counts), beta)
+        super().__init__(len(weight), weight.tolist(), normalize=normalize)
+
+
+def effective_weights(class_counts: Tensor, beta: float) -> Tensor:
+    """Weights (K,) ``∝ (1 - beta) / (1 - beta^{n_k})`` that sum to K, from the class counts n."""
+    log_beta = torch.tensor(number("beta", beta, below=1), dtype=torch.float64).log()
+    weight = -1 / torch.expm1(class_counts * log_beta)  # 1 - beta^n without cancellation
+    return weight * len(weight) / weight.sum()

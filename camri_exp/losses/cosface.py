@@ -33,11 +33,18 @@ class CosFaceLoss(Loss):
         self.register_constant("margins", margins)
 
     def forward(self, scores: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(self.with_margins(scores, target), target)
+
+    def with_margins(self, scores: Tensor, target: Tensor) -> Tensor:
+        """``s (cos theta_k - [k = t] m_k)``, (N, K)."""
         check_classes(scores, len(self.margins))
         with torch.autocast(scores.device.type, enabled=False):
             scores = at_least_float32(scores)
             margin = self.margins[target].to(scores.dtype)
-            return F.cross_entropy(self.scale * scores.scatter_add(1, target[:, None], -margin[:, None]), target)
+            return self.scale * scores.scatter_add(1, target[:, None], -margin[:, None])
+
+    def before_start(self) -> dict[str, float]:
+        return {"margins": 0.0}
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """``P_k ∝ u_k (1 - u_k + u_k e^{-s m_k})``, u = softmax(s cos theta); see ``margin_probabilities``."""

@@ -41,6 +41,9 @@ class CostSensitiveLoss(Loss):
         """``softmax(z - log w)``, (N, K): P(k | x) without the price."""
         return self._adjusted(scores).softmax(dim=1)
 
+    def before_start(self) -> dict[str, float]:
+        return {"log_price": 0.0}
+
     def _adjusted(self, scores: Tensor) -> Tensor:
         scores = at_least_float32(scores)
         return self.scale * scores - self.log_price.to(scores.dtype)

@@ -69,6 +69,9 @@ class RealWorldWeightedCrossEntropyLoss(Loss):
         calls = self.false_positive.expand(num_classes, -1)[target].to(scores.dtype).scatter(1, index, 0.0)
         return -(misses + (calls * log_not_p).sum(1)).mean()
 
+    def before_start(self) -> dict[str, float]:
+        return {"false_negative": 1.0, "false_positive": 0.0}
+
     def probabilities(self, scores: Tensor) -> Tensor:
         """The P with ``sum_t P_t dL_t/dz = 0`` and sum 1, clipped at 0 and normalised.
 

@@ -34,6 +34,9 @@ class LogitAdjustedLoss(Loss):
         scores = at_least_float32(scores)
         return F.cross_entropy(scores + self.adjustment.to(scores.dtype), target)
 
+    def before_start(self) -> dict[str, float]:
+        return {"adjustment": 0.0}
+
     def probabilities(self, scores: Tensor) -> Tensor:
         """``softmax(z + tau log pi)``."""
         scores = at_least_float32(scores)

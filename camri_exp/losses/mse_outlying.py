@@ -35,6 +35,10 @@ class OutlyingLabelMSELoss(Loss):
         alpha: > 0. The paper reports 5 for CIFAR-10, 1 for CIFAR-100 and 6 for CamVid.
         important_class: one id or several; used if ``ranks`` is one number.
         class_counts: training images per class; used if ``ranks`` is ``counts``.
+        decoder: how outputs become predictions: ``argmax``, ``debiased`` or ``nearest``; see ``decoded``.
+
+    Raises:
+        ValueError: a label that is not above 0, or an unknown decoder.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"num_classes", "important_class", "class_counts"})
@@ -47,8 +51,12 @@ class OutlyingLabelMSELoss(Loss):
         alpha: float,
         important_class: int | Sequence[int] | None = None,
         class_counts: Sequence[int] | None = None,
+        decoder: str = "argmax",
     ) -> None:
         super().__init__()
+        if decoder not in DECODERS:
+            raise ValueError(f"decoder={decoder!r}; expected one of {', '.join(DECODERS)}")
+        self.decoder = decoder
         label = positive("alpha", alpha) * _ranks(num_classes, ranks, important_class, class_counts)
         if (label <= 0).any():
             raise ValueError(f"ranks={ranks}; expected numbers above 0")
@@ -61,31 +69,29 @@ class OutlyingLabelMSELoss(Loss):
             label = self.label[target].to(scores.dtype)
             return F.mse_loss(scores, torch.zeros_like(scores).scatter(1, target[:, None], label[:, None]))
 
+    def decoded(self, scores: Tensor) -> Tensor:
+        """Scores (N, K) whose argmax is the decoder's prediction, from outputs z (N, K).
+
+        ``argmax`` leaves the outputs unchanged, which favours classes of high rank. ``debiased`` divides by the labels,
+        which removes that bias. ``nearest`` selects the class whose label is nearest to z; a class of high rank then
+        requires an output above half its label.
+        """
+        if self.decoder == "argmax":
+            return scores
+        scores = at_least_float32(scores)
+        label = self.label.to(scores.dtype)
+        # nearest: -|z - label_k|²/2, without the term that is equal for all classes
+        return scores / label if self.decoder == "debiased" else label * (scores - label / 2)
+
     def probabilities(self, scores: Tensor) -> Tensor:
-        """``z_k / (alpha r(k))``, an estimate of P(k | x), clipped at 0 and normalised; uniform where all are 0."""
-        return normalized(self.decoded(scores, "debiased"))
+        """``z_k / (alpha r(k))`` from decoded scores, an estimate of P(k | x), clipped at 0 and normalised.
 
-    def decoded(self, scores: Tensor, decoder: str = "argmax") -> Tensor:
-        """Scores (N, K) whose argmax is the decoder's prediction.
-
-        Args:
-            scores: outputs (N, K).
-            decoder: ``argmax`` leaves the outputs unchanged, which favours classes of high rank. ``debiased`` divides
-                by the labels, which removes that bias. ``nearest`` selects the class whose label is nearest to z; a
-                class of high rank then requires an output above half its label.
-
-        Raises:
-            ValueError: an unknown decoder.
+        It is uniform where all are 0 or less.
         """
         scores = at_least_float32(scores)
         label = self.label.to(scores.dtype)
-        if decoder == "argmax":
-            return scores
-        if decoder == "debiased":
-            return scores / label
-        if decoder == "nearest":  # -|z - label_k|²/2, without the term that is equal for all classes
-            return label * (scores - label / 2)
-        raise ValueError(f"decoder={decoder!r}; expected one of {', '.join(DECODERS)}")
+        outputs = {"argmax": scores / label, "debiased": scores, "nearest": scores / label**2 + 0.5}
+        return normalized(outputs[self.decoder])
 
 
 def _ranks(

@@ -84,6 +84,9 @@ class VectorScalingLoss(Loss):
         scores = self._scaled(scores)
         return (scores - self.weight.log().to(scores.dtype)).softmax(dim=1)
 
+    def before_start(self) -> dict[str, float]:
+        return {"multiplier": 1.0, "offset": 0.0, "weight": 1.0}
+
     def _scaled(self, scores: Tensor) -> Tensor:
         check_classes(scores, len(self.multiplier))
         scores = at_least_float32(scores)

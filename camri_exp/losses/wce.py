@@ -54,6 +54,9 @@ class WeightedCrossEntropyLoss(Loss):
         weights = target.to(weight.dtype) @ weight if target.is_floating_point() else weight[target]
         return total / weights.sum().clamp_min(torch.finfo(scores.dtype).tiny)
 
+    def before_start(self) -> dict[str, float]:
+        return {"weight": 1.0}
+
     def probabilities(self, scores: Tensor) -> Tensor:
         """``softmax(z - log w)``. A class of weight 0 has probability 0: the loss does not depend on its images."""
         scores = at_least_float32(scores)

@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from camri_exp.errors import UserError
 from camri_exp.instantiate import explained
 from camri_exp.losses.base import Loss
+from camri_exp.losses.partial_auc import PartialAUC
 from camri_exp.metrics.angle_metric import OwnClassAngle, angle_summary
 from camri_exp.metrics.confusion import summarize
 from camri_exp.models.fine_tuning import FineTuning, freeze, warmed_up
@@ -41,6 +42,7 @@ class Classifier(PlainHookName, pl.LightningModule):
         freeze_epochs: number of first epochs that train the head alone.
         fine_tuning: how the backbone is trained.
         channels_last: memory format of images and weights.
+        partial_auc: a term that is added to the loss.
         log_every_n_steps: steps between two reads of the training losses, each of which waits for the device.
     """
 
@@ -59,10 +61,12 @@ class Classifier(PlainHookName, pl.LightningModule):
         freeze_epochs: int = 0,
         fine_tuning: FineTuning | None = None,
         channels_last: bool = False,
+        partial_auc: PartialAUC | None = None,
         log_every_n_steps: int = 50,
     ) -> None:
         super().__init__()
         self.backbone, self.head, self.loss, self.metadata = backbone, head, loss, metadata
+        self.partial_auc = partial_auc
         self.class_names, self.important_class = metadata.class_names, metadata.important_class
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.freeze_epochs, self.log_every_n_steps = freeze_epochs, log_every_n_steps
@@ -85,7 +89,16 @@ class Classifier(PlainHookName, pl.LightningModule):
         """The number of parameters of the whole model."""
         return sum(parameter.numel() for parameter in self.parameters())
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The facts of the task that training depends on; see ``Loss.needs``."""
+        return self.loss.needs | (frozenset() if self.partial_auc is None else {"important_class"})
+
     def forward(self, images: Tensor) -> Tensor:
+        return self.loss.decoded(self.head_scores(images))
+
+    def head_scores(self, images: Tensor) -> Tensor:
+        """The scores (N, K) of the head, which the loss works on."""
         pixels = (images - self.mean) / self.std
         return self.head(self.backbone(pixels.contiguous(memory_format=self.memory_format)))
 
@@ -100,7 +113,10 @@ class Classifier(PlainHookName, pl.LightningModule):
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         images, target = batch
-        loss = self.loss(self(images), target)
+        scores = self.head_scores(images)
+        loss = self.loss(scores, target)
+        if self.partial_auc is not None:
+            loss = loss + self.partial_auc(scores, target)
         self.meter.add(loss.detach(), len(target))
         if len(self.meter.pending) >= self.log_every_n_steps or self.trainer.is_last_batch:
             self._log_training(batch_idx)
@@ -203,8 +219,8 @@ class FeatureClassifier(Classifier):
     name, are a whole ``Classifier``.
     """
 
-    def forward(self, features: Tensor) -> Tensor:
-        return self.head(self.backbone(features))
+    def head_scores(self, images: Tensor) -> Tensor:
+        return self.head(self.backbone(images))
 
     @property
     def size(self) -> int:

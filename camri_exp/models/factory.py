@@ -10,8 +10,9 @@ from omegaconf import DictConfig
 from torch import nn
 
 from camri_exp.errors import UserError
-from camri_exp.instantiate import instantiate, target_of
+from camri_exp.instantiate import explained, instantiate, target_of
 from camri_exp.losses.base import Loss
+from camri_exp.losses.partial_auc import PartialAUC
 from camri_exp.models import backbones
 from camri_exp.models.classifier import Classifier, FeatureClassifier
 from camri_exp.models.fine_tuning import FineTuning
@@ -92,6 +93,7 @@ def _assembled(
         head,
         loss,
         metadata,
+        partial_auc=build_partial_auc(cfg, loss, metadata),
         optimizer=optimizer,
         scheduler=scheduler,
         freeze_epochs=cfg.model.freeze_epochs,
@@ -118,6 +120,20 @@ def build_loss(cfg: DictConfig, facts: Mapping[str, LossFact]) -> Loss:
         raise UserError(f"{where} needs {unknown[0]}, which is not known here. Known: {', '.join(facts)}.")
     declared: dict[str, Any] = {name: facts[name] for name in sorted(needs)}
     return instantiate(cfg.loss, where, **declared)
+
+
+def build_partial_auc(cfg: DictConfig, loss: Loss, metadata: ModelMetadata) -> PartialAUC | None:
+    """The term of ``loss.partial_auc``, which is added to the loss; None without that key.
+
+    Raises:
+        UserError: invalid settings, or no class that is not important.
+    """
+    settings = cfg.loss.get("partial_auc")
+    if settings is None:
+        return None
+    scale = getattr(loss, "scale", 1.0) if loss.score_type == "cosine" else 1.0
+    with explained("loss.partial_auc"):
+        return PartialAUC(len(metadata.class_names), metadata.important_class, scale=scale, **settings)
 
 
 def _check_pair(head: nn.Module, loss: nn.Module, cfg: DictConfig) -> None:

@@ -61,6 +61,12 @@ class Imbalance(Open):
     seed: Annotated[int, Range(least=0)] = 0
 
 
+class Oversample(Open):
+    class_name: Classes
+    factor: float | list[float]
+    seed: Annotated[int, Range(least=0)] = 0
+
+
 class Data(Plugin):
     name: str
     root: Path | None = None
@@ -74,11 +80,20 @@ class Data(Plugin):
     calibration_fraction: Annotated[float, Range(least=0, below=1)] = 0.0
     augmentation: Augmentation | None = None
     imbalance: Imbalance | None = None
+    oversample: Oversample | None = None
     views: Annotated[int, Range(1, 1000)] = 1
+
+
+class PartialAUC:
+    weight: Annotated[float, Range(above=0)]
+    beta: Annotated[float, Range(above=0, most=1)] = 0.1
+    margin: Annotated[float, Range(above=0)] = 1.0
 
 
 class Loss(Plugin):
     name: str
+    start: Annotated[float, Range(least=0, below=1)] | None = None
+    partial_auc: PartialAUC | None = None
 
 
 class Model:

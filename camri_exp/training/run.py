@@ -47,6 +47,7 @@ from camri_exp.training.factory import (
 )
 from camri_exp.training.loggers import describe, log_results, opened
 from camri_exp.training.result import Training, hardware, run_result
+from camri_exp.training.loss_callbacks import loss_callbacks
 from camri_exp.training.resume import finished_result, resumed_config
 from camri_exp.training.warnings import ignore_known_warnings
 
@@ -69,14 +70,14 @@ def train(cfg: DictConfig) -> RunResult:
             return finished
 
     data, model = prepared(cfg)
-    own = identity.identity_of(cfg, model.loss.needs)
+    own = identity.identity_of(cfg, model.needs)
     OmegaConf.update(cfg, "identity", asdict(own), force_add=True)
     _write_config(cfg, run_dir)
     _bundle(cfg, model, run_dir)
 
-    predictions, loggers = CollectPredictions(), build_loggers(cfg)
+    predictions, loggers, of_loss = CollectPredictions(), build_loggers(cfg), loss_callbacks(cfg, model.loss)
     with opened(loggers, describe(cfg, model.metadata.important_class_names)):
-        trainer = build_trainer(cfg, run_dir, callbacks_of(cfg, predictions), loggers)
+        trainer = build_trainer(cfg, run_dir, [*callbacks_of(cfg, predictions), *of_loss], loggers)
         check_trainer(cfg, trainer)
         with _stoppable(trainer, run_dir):
             seconds = _fit(cfg, trainer, model, data, run_dir)

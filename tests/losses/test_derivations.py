@@ -133,30 +133,6 @@ def test_vector_scaling(settings: tuple | str) -> None:
     check(loss, formula)
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [
-        CostSensitiveLoss(K, [1, 3], [3.0, 0.5]),
-        CostSensitiveCosineLoss(K, [1, 3], [3.0, 0.5], scale=8.0),
-        VectorScalingLoss(K, [0.5, 1, 2, 0.8, 1], [0, 1, -2, 0, 0.3], [1, 2, 0.5, 1, 4]),
-    ],
-    ids=lambda loss: type(loss).__name__,
-)
-def test_the_probabilities_of_optimal_scores_are_those_of_the_labels(loss: Loss) -> None:
-    """With scores that minimise the expected loss for P(k | x) = p, found by Newton steps, ``probabilities`` is p."""
-    p = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05], dtype=torch.float64)
-
-    def expected(scores: torch.Tensor) -> torch.Tensor:
-        return sum(p[k] * loss(scores[None], torch.tensor([k])) for k in range(K))
-
-    scores = torch.zeros(K, dtype=torch.float64)
-    for _ in range(50):
-        curvature = torch.autograd.functional.hessian(expected, scores)
-        scores = scores - torch.linalg.pinv(curvature, rtol=1e-9) @ torch.func.grad(expected)(scores)
-    torch.testing.assert_close(loss.probabilities(scores[None])[0], p, rtol=0, atol=1e-8)
-    assert loss.probabilities(scores[None].half()).dtype == torch.float32
-
-
 @pytest.mark.parametrize("as_matrix", [False, True])
 def test_crwwce(as_matrix: bool) -> None:
     random = np.random.default_rng(1)
@@ -199,16 +175,20 @@ def test_mse_with_outlying_labels(ranks: float | list[float] | str, expected: li
 
 def test_the_optimal_outputs_are_decoded_as_derived() -> None:
     """With z_k = alpha r(k) p(k | x), argmax weights p with r, debiased returns p, nearest requires half a label."""
-    loss = OutlyingLabelMSELoss(3, [1.0, 2.0, 4.0], alpha=5.0)
     p = torch.tensor([[0.5, 0.3, 0.2], [0.7, 0.2, 0.1], [0.55, 0.4, 0.05]], dtype=torch.float64)
-    best = p * loss.label
-    assert loss.decoded(best).argmax(1).tolist() == [2, 0, 1]
-    assert loss.decoded(best, "debiased").argmax(1).tolist() == p.argmax(1).tolist() == [0, 0, 0]
-    labels = torch.diag(loss.label)
-    assert torch.equal(loss.decoded(best, "nearest").argmax(1), torch.cdist(best, labels).argmin(1))
-    torch.testing.assert_close(loss.probabilities(best), p)
+    argmax, debiased, nearest = (
+        OutlyingLabelMSELoss(3, [1.0, 2.0, 4.0], alpha=5.0, decoder=decoder)
+        for decoder in ("argmax", "debiased", "nearest")
+    )
+    best = p * argmax.label
+    assert argmax.decoded(best).argmax(1).tolist() == [2, 0, 1]
+    assert debiased.decoded(best).argmax(1).tolist() == p.argmax(1).tolist() == [0, 0, 0]
+    labels = torch.diag(argmax.label)
+    assert torch.equal(nearest.decoded(best).argmax(1), torch.cdist(best, labels).argmin(1))
+    for loss in (argmax, debiased, nearest):
+        torch.testing.assert_close(loss.probabilities(loss.decoded(best)), p)
     # Without a positive output the estimate is uniform.
-    torch.testing.assert_close(loss.probabilities(-best), torch.full_like(p, 1 / 3))
+    torch.testing.assert_close(argmax.probabilities(-best), torch.full_like(p, 1 / 3))
 
 
 def same_on_a_batch(first: Loss, second: Loss) -> None:
@@ -246,6 +226,9 @@ SKEWED = [100, 50, 3, 20, 7]
             VectorScalingLoss(K, [1.0] * K, "counts", tau=1.1, class_counts=SKEWED),
             LogitAdjustedLoss(SKEWED, tau=1.1),
             id="vector scaling, i = tau log pi",
+        ),
+        pytest.param(
+            LDAMLoss(EQUAL, 0.35, 16.0, beta=0.999), CosFaceLoss(K, 0.35, 16.0), id="ldam, equal counts, beta"
         ),
         pytest.param(LDAMLoss(EQUAL, 0.35, 16.0), CosFaceLoss(K, 0.35, 16.0), id="ldam, equal counts"),
         pytest.param(FocalLoss(0.0), CrossEntropyLoss(), id="focal, gamma = 0"),

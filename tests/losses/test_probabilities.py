@@ -22,6 +22,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("RealWorldWeightedCrossEntropyLoss", {"false_positive": (torch.arange(25.0).reshape(5, 5) / 20).tolist()}),
     ("CosFaceLoss", {"margin": [0.1, 0.2, 0.0, 0.3, 0.05], "scale": 8.0}),
     ("CAMRILoss", {"margin": 0.2, "scale": 16.0}),
+    ("VectorScalingLoss", {"multiplier": "counts", "offset": "counts"}),
+    ("LDAMLoss", {"scale": 8.0, "max_margin": 0.2, "beta": 0.99}),
 ]
 
 

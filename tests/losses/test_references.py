@@ -166,6 +166,20 @@ def test_balanced_weights_are_those_of_scikit_learn() -> None:
     torch.testing.assert_close(loss.weight, torch.as_tensor(expected))
 
 
+def test_ldam_with_weights_is_the_loss_of_its_authors() -> None:
+    """Their code divides by the sum of the weights in the batch; here by N."""
+    counts = [100, 50, 3, 20, 7]
+    features, target = spread(torch.float64)
+    cosine = head_for(LDAMLoss(counts), K, D)(features)
+    margins = 0.5 * (1 / np.sqrt(np.sqrt(counts))) / max(1 / np.sqrt(np.sqrt(counts)))
+    effective = 1 - np.power(0.99, counts)
+    weights = torch.tensor((1 - 0.99) / effective / sum((1 - 0.99) / effective) * K)
+    logits = 30 * (cosine - F.one_hot(target, K) * torch.tensor(margins))
+    value = F.cross_entropy(logits, target, weight=weights) * weights[target].sum() / len(target)
+    expected = value_and_gradients(value, features)
+    assert_same(ours(LDAMLoss(counts, beta=0.99), features, target)[:2], expected)
+
+
 def test_class_balanced_weights_are_those_of_exact_arithmetic() -> None:
     counts, beta = [1, 10, 500, 5000], Fraction(9999, 10000)
     raw = [(1 - beta) / (1 - beta**count) for count in counts]

@@ -23,6 +23,7 @@ from camri_exp.losses import (
     LogitAdjustedLoss,
     OutlyingLabelMSELoss,
     RealWorldWeightedCrossEntropyLoss,
+    RecallTargetLoss,
     VectorScalingLoss,
     WeightedCrossEntropyLoss,
 )
@@ -94,7 +95,11 @@ CRWWCE, MSE, WCE = RealWorldWeightedCrossEntropyLoss, OutlyingLabelMSELoss, Weig
         (lambda: MSE(5, [1.0] * 4, 5.0), "ranks has 4 values"),
         (lambda: MSE(5, "rarity", 5.0), "ranks='rarity'; expected a number, 5 numbers, or counts"),
         (lambda: MSE(5, [1.0] * 5, 0.0), "alpha=0.0; expected a number above 0"),
-        (lambda: MSE(5, [1.0] * 5, 1.0).decoded(torch.zeros(1, 5), "best"), "decoder='best'; expected one of argmax"),
+        (lambda: MSE(5, [1.0] * 5, 1.0, decoder="best"), "decoder='best'; expected one of argmax"),
+        (lambda: RecallTargetLoss(5, 1, 1.0), "recall=1.0; expected a recall above 0 and below 1"),
+        (lambda: RecallTargetLoss(5, 1, 0.9, held_out=0.0), "held_out=0.0; expected a number of at least 0.001 and"),
+        (lambda: RecallTargetLoss(5, 1, 0.9, max_price=0.5), "max_price=0.5; expected a number of at least 1"),
+        (lambda: LDAMLoss([5, 3], beta=1.0), "beta=1.0; expected a number of at least 0 and below 1"),
     ],
 )
 def test_a_wrong_setting_is_refused(make: Callable[[], Any], message: str) -> None:
