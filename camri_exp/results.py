@@ -28,13 +28,18 @@ REFUSED = (
 
 @dataclass(frozen=True)
 class SplitMetrics:
-    """The metrics of one split, from its confusion matrix; ``recall`` maps each class name to its recall."""
+    """The metrics of one split, from its confusion matrix; ``recall`` maps each class name to its recall.
+
+    ``recall_rare`` is the mean recall of the third of the classes with the fewest training images; None where no class
+    has twice as many as another, or in results of earlier versions.
+    """
 
     accuracy: Number
     recall_important: Number
     precision_important: Number
     macro_recall: Number
     recall: dict[str, Number]
+    recall_rare: Number | None = None
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,7 @@ class Evaluation(Record):
     precision_important: Number
     macro_recall: Number
     recall: dict[str, Number]
+    recall_rare: Number | None = None
     intervals: Intervals
     important_set: ImportantSet
     per_class: list[ClassMetrics]

@@ -30,13 +30,29 @@ def confusion_matrix(prediction: npt.NDArray[Any], target: npt.NDArray[Any], num
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def summarize(confusion: npt.NDArray[Any], important: Sequence[int], class_names: Sequence[str]) -> SplitMetrics:
+def rare_classes(class_counts: Sequence[int]) -> list[int]:
+    """The third of the classes, rounded up, with the fewest training images; none if all have nearly as many.
+
+    Of equal counts the class of the smaller id comes first. Nearly: no class has twice as many as another.
+    """
+    if max(class_counts) < 2 * min(class_counts):
+        return []
+    return np.argsort(class_counts, kind="stable")[: -(-len(class_counts) // 3)].tolist()
+
+
+def summarize(
+    confusion: npt.NDArray[Any],
+    important: Sequence[int],
+    class_names: Sequence[str],
+    class_counts: Sequence[int] | None = None,
+) -> SplitMetrics:
     """The metrics of ``result.json`` from a confusion matrix.
 
     Args:
         confusion: counts (K, K); rows are true classes, columns predicted ones.
         important: ids of the important classes; their recalls and precisions are averaged.
         class_names: K names.
+        class_counts: training images per class, for ``recall_rare``.
 
     Returns:
         The metrics. The recall of a class without images is NaN; macro recall is the mean over the classes that have
@@ -44,12 +60,14 @@ def summarize(confusion: npt.NDArray[Any], important: Sequence[int], class_names
     """
     recalls, precisions = recall(confusion), np.nan_to_num(precision(confusion))
     important = list(important)
+    rare = [] if class_counts is None else rare_classes(class_counts)
     return SplitMetrics(
         accuracy=accuracy(confusion),
         recall_important=float(recalls[important].mean()),
         precision_important=float(precisions[important].mean()),
         macro_recall=float(np.nanmean(recalls)) if np.isfinite(recalls).any() else float("nan"),
         recall={name: float(value) for name, value in zip(class_names, recalls, strict=True)},
+        recall_rare=float(recalls[rare].mean()) if rare else None,
     )
 
 

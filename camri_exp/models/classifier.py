@@ -168,7 +168,7 @@ class Classifier(PlainHookName, pl.LightningModule):
         curve = bool(self.loggers) and self.trainer.state.fn in (TrainerFn.FITTING, TrainerFn.TESTING)
         metrics = summarize(self.confusion.compute().cpu().numpy(), self.important_class, self.class_names)
         self.confusion.reset()
-        values = {name: value for name, value in vars(metrics).items() if name != "recall"}
+        values = {name: value for name, value in vars(metrics).items() if name not in ("recall", "recall_rare")}
         if self.angles is not None:
             values |= angle_summary(self.angles.compute(), self.important_class)
             self.angles.reset()

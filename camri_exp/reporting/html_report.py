@@ -13,6 +13,7 @@ from camri_exp.figures.chart import Chart, HeatMapChart
 from camri_exp.reporting.charts import colours_of
 from camri_exp.reporting.collect import Unfinished
 from camri_exp.reporting.grouping import mean
+from camri_exp.reporting.long_tail import long_tail
 from camri_exp.reporting.plotly_charts import PlotlyFigure, plotly_figure
 from camri_exp.reporting.promises import TaskPrices
 from camri_exp.reporting.promises import caption as price_caption
@@ -41,6 +42,7 @@ class Section:
     heading: str
     notes: Sequence[str]
     details: Table
+    long_tail: Table | None
     charts: Sequence[PlotlyFigure]
     configurations: Table
     slider: RecallSlider | None = None
@@ -96,6 +98,7 @@ def section(
         heading=f"{task.classes} ({task.data}, {task.model})",
         notes=comparison.notes,
         details=Table(*details(comparison, names)),
+        long_tail=None if (rare := long_tail(comparison, names)) is None else Table(*rare),
         charts=[plotly_figure(chart) for chart in charts.values()],
         configurations=_configurations(comparison, protocol, names),
         slider=recall_slider(comparison, colours_of(comparison, names), names),

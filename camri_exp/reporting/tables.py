@@ -24,7 +24,7 @@ COLUMNS = (  # "setting" is the configuration: the name is older, and scripts re
 RUN_COLUMNS = (
     "data", "model", "loss", "seed", "important_class", "important_class_ids", "class_free", "configuration",
 )  # fmt: skip
-SPLIT_COLUMNS = ("accuracy", "recall_important", "precision_important", "macro_recall")
+SPLIT_COLUMNS = ("accuracy", "recall_important", "precision_important", "macro_recall", "recall_rare")
 
 
 def caption(protocol: Protocol) -> str:

@@ -12,6 +12,7 @@ from camri_exp.reporting import html_report, tables
 from camri_exp.reporting.charts import charts
 from camri_exp.reporting.collect import Collection, collect
 from camri_exp.reporting.conclusion import Conclusions, conclude
+from camri_exp.reporting.long_tail import long_tail
 from camri_exp.reporting.promises import Asked, TaskPrices, task_prices
 from camri_exp.reporting.promises import caption as price_caption
 from camri_exp.reporting.promises import table as price_table
@@ -99,6 +100,10 @@ def _markdown(
 ) -> str:
     first, *damaged = summary(collection)
     parts = [first, *map(tables.escape_markdown, damaged), tables.markdown(comparisons, protocol, names).rstrip("\n")]
+    for comparison in comparisons:
+        if (rare := long_tail(comparison, names)) is not None:
+            title = f"### All classes on test: {tables.escape_markdown(comparison.task.data)}"
+            parts += [title, "\n".join(tables.markdown_table(*rare))]
     return "\n\n".join([*parts, *map(tables.escape_markdown, sentences)]) + "\n"
 
 

@@ -19,6 +19,8 @@ def print_result(result: RunResult, run_dir: Path) -> None:
         f"precision of {names}": "precision_important",
         "macro recall": "macro_recall",
     }
+    if result.test.recall_rare is not None:
+        rows["recall of the rare third"] = "recall_rare"
     width = max(map(len, rows))
     title = f"{result.data}, loss {result.loss}, {result.model}, seed {result.seed}"
     print(f"\n{title}: {result.epochs} epochs in {result.fit_seconds:.0f} s")

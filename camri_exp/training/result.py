@@ -69,7 +69,7 @@ def run_result(
 
 def _metrics(model: Classifier, split: SplitPredictions) -> SplitMetrics:
     confusion = confusion_matrix(split.scores.argmax(1), split.target, len(model.class_names))
-    return summarize(confusion, model.important_class, model.class_names)
+    return summarize(confusion, model.important_class, model.class_names, model.metadata.class_counts)
 
 
 def _angles(model: Classifier, split: SplitPredictions) -> AngleStatistics | None:

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import accuracy_score, precision_score, recall_score
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
-from camri_exp.metrics.confusion import confusion_matrix, summarize
+from camri_exp.metrics.confusion import confusion_matrix, rare_classes, summarize
 
 NAMES = ["ant", "bee", "cat", "dog"]
 
@@ -31,3 +31,12 @@ def test_undefined_metrics():
     assert metrics.macro_recall == 0.5, "over the classes with images"
     empty = summarize(np.zeros((2, 2), int), [0], ["ant", "bee"])
     assert np.isnan([empty.accuracy, empty.macro_recall]).all()
+
+
+def test_the_recall_of_the_rare_third_is_the_mean_of_their_recalls():
+    confusion = np.array([[8, 2, 0, 0], [5, 5, 0, 0], [0, 0, 1, 3], [1, 0, 0, 3]])
+    metrics = summarize(confusion, [0], NAMES, class_counts=[500, 40, 90, 10])
+    assert metrics.recall_rare == pytest.approx((0.5 + 0.75) / 2)  # of bee and dog
+    assert rare_classes([3, 2, 1, 9, 9, 9, 9]) == [2, 1, 0]  # the rarest first
+    for counts in (None, [10, 11, 19, 12]):  # not known, and nearly equal
+        assert summarize(confusion, [0], NAMES, class_counts=counts).recall_rare is None
