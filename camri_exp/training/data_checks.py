@@ -45,12 +45,18 @@ def check_mixing(cfg: DictConfig, data: ImageDataModule, loss: Loss) -> None:
     """Check that the run can train on mixed images.
 
     Raises:
-        UserError: a loss that takes no soft targets, or the features of a frozen backbone.
+        UserError: a loss that takes no soft targets, or a term in it that takes none, or the features of a frozen
+            backbone.
     """
     if not data.mixing:
         return
     if cfg.model.frozen:
         raise UserError("data.mixup and data.cutmix mix images; model.frozen=true trains on features. Use 0 for both.")
+    if cfg.loss.get("partial_auc") is not None:
+        raise UserError(
+            "data.mixup and data.cutmix give every image two classes, which loss.partial_auc does not take. Use 0 for "
+            "both, or omit loss.partial_auc."
+        )
     if not loss.soft_targets:
         known = sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml") if _takes_soft_targets(path))
         raise UserError(
