@@ -62,7 +62,7 @@ class Imbalance(Open):
 
 
 class Oversample(Open):
-    class_name: Classes
+    class_name: Annotated[ClassName | list[ClassName], Words("an id, a name, or a list of either")]
     factor: float | list[float]
     seed: Annotated[int, Range(least=0)] = 0
 

@@ -27,7 +27,9 @@ FREE = (
     "max_epochs", "accelerator", "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "benchmark",
     "deterministic", "num_sanity_val_steps", "keep_freed_memory", "use_distributed_sampler",
 )  # fmt: skip
-MONITORS = {"train/loss", *(f"val/{field.name}" for field in fields(SplitMetrics) if field.name != "recall")}
+BY_CLASS = ("recall", "recall_rare")  # fields that are not logged under their own name
+MONITORS = {"train/loss", *(f"val/{field.name}" for field in fields(SplitMetrics) if field.name not in BY_CLASS)}
+OF_ONE_RUN = ("start", "partial_auc", "held_out")  # keys of losses that change during training, or have a further term
 SHARED = ("data", "model", "head", "trainer", "callbacks", "test_checkpoint")  # equal in all jobs of a stack
 
 
@@ -86,6 +88,10 @@ def obstacle(job: PlannedJob) -> str | None:
         return "a run of its own that was interrupted"
     if FineTuning.of(job.cfg.model) != FineTuning():
         return "options of model for fine-tuning"
+    if changing := [key for key in OF_ONE_RUN if job.cfg.loss.get(key) is not None]:
+        return f"loss.{changing[0]}"
+    if job.cfg.loss.get("decoder", "argmax") != "argmax":
+        return f"loss.decoder={job.cfg.loss.decoder}"
     if not _has_elementwise_optimizer(json.dumps(_plain(job.cfg.optimizer))):
         return f"optimizer._target_={job.cfg.optimizer.get('_target_')}, which mixes the elements of a parameter"
     return _differs(job.cfg.trainer, CONFIGS / "trainer" / "default.yaml", "trainer", FREE) or _callbacks(job.cfg)

@@ -46,8 +46,8 @@ from camri_exp.training.factory import (
     build_trainer,
 )
 from camri_exp.training.loggers import describe, log_results, opened
-from camri_exp.training.result import Training, hardware, run_result
 from camri_exp.training.loss_callbacks import loss_callbacks
+from camri_exp.training.result import Training, hardware, run_result
 from camri_exp.training.resume import finished_result, resumed_config
 from camri_exp.training.warnings import ignore_known_warnings
 

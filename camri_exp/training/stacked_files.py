@@ -51,7 +51,7 @@ class RunFiles:
         Raises:
             UserError: its loss became NaN or infinite.
         """
-        own = identity.identity_of(self.cfg, self.model.loss.needs)
+        own = identity.identity_of(self.cfg, self.model.needs)
         OmegaConf.update(self.cfg, "identity", asdict(own), force_add=True)
         with atomic_write(run_dir / CONFIG) as file:
             file.write(OmegaConf.to_yaml(self.cfg, resolve=True))

@@ -45,7 +45,7 @@ def test_an_epoch_draws_them_and_shuffles_anew() -> None:
     ("value", "message"),
     [
         ("{class_name:lilac,factor:2}", "error: data.oversample.class_name=lilac: data has no class of that name."),
-        ("{factor:2}", "error: data.oversample.class_name is missing: expected an id, a name, a list of either"),
+        ("{factor:2}", "error: data.oversample.class_name is missing: expected an id, a name, or a list of either."),
     ],
 )
 def test_a_wrong_value_ends_in_one_line(train: Command, value: str, message: str) -> None:
