@@ -112,7 +112,7 @@ def _difference(difference: Interval) -> str:
 def check_sentence(promise: Promise, own: ClassCheck) -> str:
     """Whether labelled images agree with the promise of one class."""
     assert promise.check is not None
-    word = "promise" if promise.promised else "estimate"
+    word = "promise" if promise.split == CALIBRATION else "estimate"
     state = f"is broken on {promise.check.split}" if own.broken else f"is tenable on {promise.check.split}"
     alpha = 1 - shared(promise.confidence, len(promise.per_class))
     if promise.check.repeated:

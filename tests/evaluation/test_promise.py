@@ -177,3 +177,10 @@ def test_one_image_of_each_group_is_checked():
     test = split((300, 300, 300), frames=30)
     made = priced_promise({"calibration": split(seed=1), "test": test}, "test", [1], NAMES, 0.9, 0.95)
     assert made.check.per_class[0].images == 10
+
+
+def test_the_best_recall_from_calibration_images_is_a_promise_too():
+    made = priced_promise({"calibration": split((50, 50, 10)), "test": split()}, "test", [2], NAMES, 0.95, 0.95)
+    assert made.check.per_class[0].recall == made.best
+    assert "The promise for trash is tenable on test: " in text(made)
+    assert "at least 74.1 % expected" in text(made)
