@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, log_probabilities, normalized, scale_of
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, log_probabilities, normalized
+from camri_exp.losses.settings import scale_of
 
 ABOVE_PI = ("hard", "easy", "reference")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from camri_exp.losses.angular import AngularMarginLoss
-from camri_exp.losses.base import number, on_important
+from camri_exp.losses.settings import number, on_important
 
 
 class CAMRILoss(AngularMarginLoss):

@@ -5,7 +5,8 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, normalized, number
+from camri_exp.losses.base import Loss, at_least_float32, normalized
+from camri_exp.losses.settings import number
 
 
 class CrossEntropyLoss(Loss):

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from camri_exp.losses.base import counts, number
+from camri_exp.losses.settings import counts, number
 from camri_exp.losses.wce import WeightedCrossEntropyLoss
 
 

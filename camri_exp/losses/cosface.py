@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from camri_exp.losses.angular import margin_probabilities
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, per_class, scale_of
+from camri_exp.losses.base import Loss, at_least_float32, check_classes
+from camri_exp.losses.settings import per_class, scale_of
 
 
 class CosFaceLoss(Loss):

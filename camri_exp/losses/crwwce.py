@@ -6,17 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from camri_exp.losses.base import (
-    Loss,
-    at_least_float32,
-    check_classes,
-    finite,
-    log_probabilities,
-    normalized,
-    numbers,
-    on_important,
-    per_class,
-)
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, log_probabilities, normalized
+from camri_exp.losses.settings import finite, numbers, on_important, per_class
 
 
 class RealWorldWeightedCrossEntropyLoss(Loss):

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, finite, log_probabilities, number, numbers
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, log_probabilities
+from camri_exp.losses.settings import finite, number, numbers
 
 
 class FocalLoss(Loss):

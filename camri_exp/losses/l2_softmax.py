@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from camri_exp.losses.angular import AngularMarginLoss
-from camri_exp.losses.base import per_class
+from camri_exp.losses.settings import per_class
 
 
 class L2SoftmaxLoss(AngularMarginLoss):

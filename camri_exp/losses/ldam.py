@@ -6,9 +6,10 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import at_least_float32, counts, normalized, positive
+from camri_exp.losses.base import at_least_float32, normalized
 from camri_exp.losses.class_balanced import effective_weights
 from camri_exp.losses.cosface import CosFaceLoss
+from camri_exp.losses.settings import counts, positive
 
 
 class LDAMLoss(CosFaceLoss):

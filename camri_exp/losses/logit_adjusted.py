@@ -6,7 +6,8 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, counts, number
+from camri_exp.losses.base import Loss, at_least_float32, check_classes
+from camri_exp.losses.settings import counts, number
 
 
 class LogitAdjustedLoss(Loss):

@@ -7,16 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import (
-    Loss,
-    at_least_float32,
-    check_classes,
-    counts,
-    normalized,
-    per_class,
-    per_class_or_important,
-    positive,
-)
+from camri_exp.losses.base import Loss, at_least_float32, check_classes, normalized
+from camri_exp.losses.settings import counts, per_class, per_class_or_important, positive
 
 DECODERS = ("argmax", "debiased", "nearest")
 

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from camri_exp.losses.base import PRECISE, at_least_float32, class_ids, number, positive
+from camri_exp.losses.base import PRECISE, at_least_float32
+from camri_exp.losses.settings import class_ids, number, positive
 
 
 class PartialAUC(nn.Module):

@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from camri_exp.losses.base import number, on_important, per_class
 from camri_exp.losses.cost_sensitive import CostSensitiveLoss
+from camri_exp.losses.settings import number, on_important, per_class
 
 
 class RecallTargetLoss(CostSensitiveLoss):

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camri_exp.losses.base import Loss, at_least_float32, check_classes, counts, per_class, per_class_or_important
+from camri_exp.losses.base import Loss, at_least_float32, check_classes
+from camri_exp.losses.settings import counts, per_class, per_class_or_important
 
 NORMALIZE = ("batch", "weights")
 
