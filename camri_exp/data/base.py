@@ -18,6 +18,7 @@ from camri_exp.data.augment import Augmentation
 from camri_exp.data.batches import Batches
 from camri_exp.data.cache import cache_folder
 from camri_exp.data.copies import without_copies
+from camri_exp.data.near_copies import described, near_copies
 from camri_exp.data.preprocessing import ModelPreprocessing, Preprocessing
 from camri_exp.data.splits import HELD_OUT, SPLITS, hold_out
 from camri_exp.data.storage import SplitView, joined
@@ -63,6 +64,7 @@ class ImageDataModule(Batches, ABC):
 
     drop_leaked = False  # whether evaluation images that are training images too are dropped
     leaked_kept = "kept"  # what is said where they are not
+    searches_near_copies = False  # whether evaluation images that look like a training image are counted
     expected_classes: Sequence[str] | None = None  # of a model to be evaluated: the data may lack some of them
     files_below: Path | None = None  # the folder of the image files, if each image is one and named by its path
 
@@ -130,6 +132,8 @@ class ImageDataModule(Batches, ABC):
             return
         splits, line = without_copies(self.load(), self.drop_leaked, self.leaked_kept)
         if line:
+            print(printable(f"{line}."), file=sys.stderr)
+        if self.searches_near_copies and (line := described(splits, near_copies(splits))):
             print(printable(f"{line}."), file=sys.stderr)
         self.fingerprint = _fingerprint(splits["test"], self.class_names)
         train = splits["train"]

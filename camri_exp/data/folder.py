@@ -15,10 +15,13 @@ from camri_exp.data.groups import groups_of
 from camri_exp.data.hash_split import HashSplitDataModule
 from camri_exp.data.image_walk import LeftOut, is_foreign, walk_images
 from camri_exp.data.labels import cleaned, in_order
+from camri_exp.data.near_copies import look_alikes
 from camri_exp.data.splits import SPLITS, HashRule, indices_by_split
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
 from camri_exp.text import printable
+
+NEAR_COPIES = "near_copies"  # a value of groups
 
 
 class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
@@ -42,7 +45,8 @@ class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
         image_size: all images become squares of this size.
         channels: 3, or 1 for grey.
         groups: a regular expression whose first capture in the path of an image is its group; null takes the column
-            ``group`` of a CSV, or leaves every image independent.
+            ``group`` of a CSV, or leaves every image independent. ``near_copies`` takes images that look alike, of all
+            splits, as a group.
         on_error: ``stop`` at corrupt image files, or ``skip`` them; a message counts and names them.
         max_pixels: images of more pixels are refused, because a small file can hold very many; null is Pillow's limit
             of about 179 million.
@@ -54,6 +58,7 @@ class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
     """
 
     leaked_kept = "kept; data.drop_leaked=true drops them"
+    searches_near_copies = True
 
     def __init__(
         self,
@@ -83,8 +88,10 @@ class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
         else:
             raise UserError(f"data.root={root}: there is no such folder or CSV file.")
         labels = cleaned((file.label for file in files), str(root))
-        files = with_groups([replace(file, label=labels[file.label]) for file in files], self.group_pattern)
-        files = with_splits(files, self.rule)
+        files = [replace(file, label=labels[file.label]) for file in files]
+        if self.group_pattern != NEAR_COPIES:
+            files = with_groups(files, self.group_pattern)
+        listed, files = files, with_splits(files, self.rule)
         self.class_names = class_names(files, root, self.expected_classes)
         ids = {name: i for i, name in enumerate(self.class_names)}
         names = [file.path for file in files]
@@ -93,9 +100,13 @@ class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
         target = [ids[file.label] for file in files]
         with pixel_limit(self.max_pixels):
             images = self.read(paths, target, names, folder, self.on_error, self.max_pixels)
-        groups = [file.group or file.path for file in files] if any(file.group for file in files) else None
+        if self.group_pattern == NEAR_COPIES:
+            groups = look_alikes(images.pixels, names)
+            grouped = [replace(file, group=group) for file, group in zip(listed, groups, strict=True)]
+            files = with_splits(grouped, self.rule)
+        known = [file.group or file.path for file in files] if any(file.group for file in files) else None
         splits = indices_by_split([str(file.split) for file in files])
-        return {split: images.split(index, groups) for split, index in splits.items()}
+        return {split: images.split(index, known) for split, index in splits.items()}
 
 
 def list_folder(root: Path) -> list[LabelledFile]:
