@@ -24,10 +24,19 @@ def sentence(evidence: Evidence, baseline: str, recommended: str | None, shown: 
     if not evidence.gain.known:
         return f"not enough evidence. {_no_interval(evidence, baseline)}"
     if shown:
-        text = f"{_name(best)} finds more than {baseline}, but it is not known whether a moved threshold does as well"
+        text = f"{_name(best)} finds more than {baseline}, but {_why_not(evidence)}"
         return f"{text}. {_effect(evidence, baseline, protocol)}. {_against_threshold(evidence, protocol)}"
     text = f"not enough evidence. {_name(best)}: {_effect(evidence, baseline, protocol)}"
+    if evidence.gain.shown:
+        text += "; the CI is for one task alone, and with Holm's rule for all tasks of this report nothing is shown"
     return f"{text}; {_seeds_to_go(evidence.gain, protocol)}"
+
+
+def _why_not(evidence: Evidence) -> str:
+    """Why a loss that finds more is not recommended."""
+    if not evidence.lead.shown:
+        return "it is not known whether a moved threshold does as well"
+    return "with the right threshold the baseline finds still more; which one that is, validation does not show"
 
 
 def _without_loss(evidence: Evidence, baseline: str, recommended: str | None, protocol: Protocol) -> str:

@@ -47,6 +47,7 @@ BASE = Evidence(CAMRI, GAIN, KEPT, GAIN, None, MOVED, WIDE, KEPT, ["camri"], 4)
         ),
         (replace(BASE, lead=WIDE), True, None, ["camri (margin=0.2) finds more than ce, but it is not known whether",
                                                  "neither better nor as good to within 2 pp", "new seeds"]),
+        (replace(BASE, lead=LOSS), True, None, ["finds more than ce, but with the right threshold the baseline finds"]),
         (replace(BASE, lead=SMALL), True, None, ["as good to within 2 pp"]),
         (replace(BASE, lead=LOSS, threshold_gain=GAIN), True, "threshold", ["recall -10.3 pp"]),
         (
@@ -128,6 +129,7 @@ def test_several_tasks_are_corrected_by_holm() -> None:
     assert 0.025 < difference(dict(enumerate(np.subtract(camri, ce)))).p_value < 0.05
     assert one[0].gain.shown
     assert [task.gain.shown for task in two] == [False, False]
+    assert "with Holm's rule for all tasks of this report nothing is shown" in two[0].sentence
 
 
 def test_a_loss_that_only_moves_the_threshold_is_not_recommended() -> None:
