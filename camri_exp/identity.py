@@ -23,6 +23,7 @@ ADDED_LATER: dict[str, dict[str, Any]] = {
 }
 CLASS_METRICS = ("important", "val/recall_at_accuracy")  # parts of the names of metrics that depend on the class
 NOT_PARAMETERS = ("_target_", "name")
+VARIED = ("loss=", "loss.", "seed=", "important_class=", "data.fold=")  # keys that jobs of a sweep usually differ by
 LONGEST = 140  # file systems take 255 bytes per name; the job's own files and W&B need the rest
 PLAIN = re.compile(r"[A-Za-z0-9_.]+=[A-Za-z0-9_.-]*")  # its first "-" in a name is the equals sign
 
@@ -111,13 +112,16 @@ def job_name(overrides: Iterable[str]) -> str:
 
     The name has only characters that need no quotes in a shell and in Hydra, so that
     ``checkpoint=<folder>/checkpoints/best.ckpt`` works as it is. A name that is too long, or had other characters, ends
-    in a hash of the overrides.
+    in a hash of the overrides. One that is too long starts with what jobs usually differ by, then the shortest parts.
     """
     kept = sorted((item for item in overrides if key(item) not in NOT_HASHED), key=lambda item: item.partition("="))
     full = "+".join(kept)
     name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", full.replace("=", "-")).strip("_") or "default"
     if len(name) <= LONGEST and all(map(PLAIN.fullmatch, kept)):
         return name
+    if len(name) > LONGEST:
+        parts = sorted(kept, key=lambda item: (not item.lstrip("+").startswith(VARIED), len(item)))
+        name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", "+".join(parts).replace("=", "-")).strip("_")
     digest = hashlib.sha256("\0".join(kept).encode(errors="surrogatepass")).hexdigest()
     return f"{name[:LONGEST].rstrip('_+')}+{digest[:10]}"
 

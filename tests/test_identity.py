@@ -32,6 +32,19 @@ def test_name_is_readable() -> None:
     assert job_name([]) == "default"
 
 
+def test_names_that_are_too_long_start_with_what_jobs_differ_by() -> None:
+    constant = ["data=folder", f"data.root=/{'very/long/' * 12}photographs", "+callbacks.best.monitor=val/accuracy"]
+    names = [
+        job_name([*constant, f"loss.margin={margin}", "loss=camri", f"seed={seed}"])
+        for margin in (0.1, 0.2)
+        for seed in (0, 1, 2)
+    ]
+    assert [name[:33] for name in names] == [
+        f"seed-{seed}+loss-camri+loss.margin-{margin}" for margin in (0.1, 0.2) for seed in (0, 1, 2)
+    ]
+    assert len({name.rpartition("+")[2] for name in names}) == 6
+
+
 def test_what_changes_no_number_is_not_in_the_name() -> None:
     assert job_name(["loss=ce", "sweep.name=mine", "++sweep.only.ce.seed=1", "logger=none"]) == "loss-ce"
 
