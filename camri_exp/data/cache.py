@@ -32,6 +32,7 @@ from camri_exp.files import locked
 from camri_exp.text import printable
 
 Pixels = npt.NDArray[np.uint8]
+ANNOUNCED = 100  # MiB of a cache that is announced before it is built
 SAMPLE_BYTES, SAMPLES = 1 << 20, 64  # the checksum reads at most 64 MiB of a cache of any size
 
 
@@ -187,6 +188,9 @@ def _build(folder: Path, source: Source) -> None:
     temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     for abandoned in folder.parent.glob(f"{folder.name}.*.tmp"):  # by a process that was killed
         shutil.rmtree(abandoned, ignore_errors=True)
+    size = f"{(mebibytes := np.prod(source.shape) / 2**20):,.0f} MiB"
+    if mebibytes > ANNOUNCED:
+        print(f"decoding images to {size} in {folder.parent}; data.cache_dir=DIR puts them elsewhere.", file=sys.stderr)
     target, names, images = source.read()
     try:
         temporary.mkdir()
@@ -201,7 +205,7 @@ def _build(folder: Path, source: Source) -> None:
         temporary.rename(folder)
     except OSError as error:
         raise UserError(
-            f"the decoded images ({np.prod(source.shape) / 2**20:.0f} MiB) cannot be written to {folder.parent}: "
+            f"the decoded images ({size}) cannot be written to {folder.parent}: "
             f"{error.strerror or error}. Free some space, or give another folder: data.cache_dir=DIR"
         ) from error
     finally:

@@ -170,6 +170,18 @@ print(int(cache.cached(source, None, Path({str(tmp_path)!r})).pixels.sum()))
     assert outs[0][-1] == outs[1][-1]
 
 
+def test_the_size_of_a_large_cache_is_said_before_it_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cache, "ANNOUNCED", 0.0001)
+    source, _ = source_of(tmp_path)
+    cached(source, None, tmp_path)
+    expected = f"MiB in {tmp_path / '.camri_cache'}; data.cache_dir=DIR puts them elsewhere.\n"
+    assert expected in capsys.readouterr().err
+    cached(source, None, tmp_path)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
