@@ -25,6 +25,8 @@ def main(cfg: DictConfig) -> None:
 
     from camri_exp.data.counts import counts_table
     from camri_exp.data.factory import build_datamodule
+    from camri_exp.data.near_copies import near_copies
+    from camri_exp.data.splits import NOUNS
     from camri_exp.figures.contact_sheet import contact_sheet
     from camri_exp.files import atomic_path
 
@@ -35,13 +37,18 @@ def main(cfg: DictConfig) -> None:
     torch.manual_seed(cfg.seed)
     rows = [_row(data, label, cfg.images, cfg.variants) for label in range(len(data.class_names))]
     titles = [f"{name} ({n})" for name, n in zip(data.class_names, data.class_counts, strict=True)]
+    if data.searches_near_copies:
+        for split, pairs in near_copies(data.splits).items():
+            if len(pairs):
+                rows.append(_pairs(data, split, pairs[: cfg.images * (1 + cfg.variants) // 2 + 1].tolist()))
+                titles.append(f"near copies: {NOUNS[split]} and training, in pairs ({len(pairs)})")
     try:
         with atomic_path(Path(cfg.output)) as temporary:
             contact_sheet(rows, titles, group=1 + cfg.variants).savefig(temporary)
     except (OSError, ValueError) as error:  # ValueError: matplotlib does not know the format of the suffix
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"output={cfg.output} cannot be written: {reason}") from error
-    print(f"{len(rows)} classes, each image first without augmentation: {Path(cfg.output).resolve()}")
+    print(f"{len(data.class_names)} classes, each image first without augmentation: {Path(cfg.output).resolve()}")
 
 
 def _row(data: "ImageDataModule", label: int, images: int, variants: int) -> "Tensor":
@@ -55,6 +62,14 @@ def _row(data: "ImageDataModule", label: int, images: int, variants: int) -> "Te
     augmented = augmented.unflatten(0, (len(originals), variants))
     both = torch.cat([originals.float()[:, None], augmented.float()], dim=1)
     return (both.flatten(0, 1) / 255).clamp(0, 1)
+
+
+def _pairs(data: "ImageDataModule", split: str, pairs: list[list[int]]) -> "Tensor":
+    """Each image of ``split`` before the training image that it looks like: pixels in [0, 1], (2n, C, H, W)."""
+    import torch
+
+    here, there = (data.images(name, [pair[k] for pair in pairs]) for k, name in enumerate((split, "train")))
+    return torch.stack([here, there], dim=1).flatten(0, 1) / 255
 
 
 if __name__ == "__main__":

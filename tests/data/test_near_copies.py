@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image, ImageEnhance
 
 from camri_exp.data.folder import FolderDataModule
 from camri_exp.data.near_copies import look_alikes, near_copies, near_pairs, thumbnails
+from tests.conftest import Command
 
 
 def scene(seed: int, size: int = 48) -> Image.Image:
@@ -72,6 +74,21 @@ def loaded(root: Path, **settings: object) -> FolderDataModule:
     data = FolderDataModule(str(root), image_size=32, **settings)
     data.setup()
     return data
+
+
+def test_show_draws_pairs_of_near_copies(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, torch.Tensor] = {}
+
+    def sheet(rows: list[torch.Tensor], titles: list[str], group: int) -> Figure:
+        drawn.update(zip(titles, rows, strict=True))
+        return Figure()
+
+    monkeypatch.setattr("camri_exp.figures.contact_sheet.contact_sheet", sheet)
+    shown = command("data.show", "data=folder", f"data.root={photographs(tmp_path / 'data')}", "data.image_size=32")
+    assert shown.code == 0, shown.err
+    row = next(row for title, row in drawn.items() if title.startswith("near copies: test and training, in pairs"))
+    first, second = thumbnails((255 * row[0::2]).round().byte()), thumbnails((255 * row[1::2]).round().byte())
+    assert {(i, i) for i in range(len(first))} <= set(map(tuple, near_pairs(first, second).tolist()))
 
 
 def test_near_copies_are_counted_and_can_be_kept_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
