@@ -47,11 +47,11 @@ def write(
     sentences = [task.sentence for task in conclusions.tasks]
     priced = [None if asked is None else task_prices(comparison, asked) for comparison in comparisons]
     drawn = [charts(c, protocol, names, prices) for c, prices in zip(comparisons, priced, strict=True)]
-    title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"
     sections = [
         html_report.section(c, made, protocol, names, prices)
         for c, made, prices in zip(comparisons, drawn, priced, strict=True)
     ]
+    title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"
     promised = [text for prices in priced if prices is not None for text in _promise_lines(prices, names)]
     overview = html_report.overview(comparisons, names)
     files = {
@@ -64,18 +64,23 @@ def write(
         ),
     }
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        refuse_links(output)
-        for name, text in files.items():
-            with atomic_write(output / name, newline="") as file:
-                file.write(text)
-        conclusions.write(output / "conclusions.json")
+        _write_files(output, files, conclusions)
         if figures:
             _write_figures(output / "figures", comparisons, drawn)
     except OSError as error:
         raise UserError(f"the report cannot be written to {output}: {error.strerror}. Give output=DIR") from error
-    page = f"report: {output / 'report.html'}"
-    return "\n".join([*_console(collection, comparisons, protocol, names), *promised, page, *sentences])
+    promised.append(f"report: {output / 'report.html'}")
+    return "\n".join([*_console(collection, comparisons, protocol, names), *promised, *sentences])
+
+
+def _write_files(output: Path, files: Mapping[str, str], conclusions: Conclusions) -> None:
+    """Write texts by the names of their files to the folder ``output``, each atomically, and the conclusions."""
+    output.mkdir(parents=True, exist_ok=True)
+    refuse_links(output)
+    for name, text in files.items():
+        with atomic_write(output / name, newline="") as file:
+            file.write(text)
+    conclusions.write(output / "conclusions.json")
 
 
 def summary(collection: Collection) -> list[str]:
