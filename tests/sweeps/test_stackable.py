@@ -1,0 +1,33 @@
+"""Which jobs a stack leaves to a run of their own."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from camri_exp.cli import CONFIGS, register_resolvers
+from camri_exp.sweeps.stackable import PlannedJob, obstacle
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (["loss=camri", "loss.start=0.5"], "loss.start"),
+        (["loss=ce", "loss.partial_auc={weight:0.1}"], "loss.partial_auc"),
+        (["loss=recall_target"], "loss.held_out"),
+        (["loss=mse_outlying", "loss.decoder=nearest"], "loss.decoder=nearest"),
+        (["loss=mse_outlying"], None),
+        (["loss=camri", "loss.other_margin=0.2"], None),
+    ],
+    ids=str,
+)
+def test_a_loss_that_changes_during_training_is_trained_alone(
+    tmp_path: Path, overrides: list[str], reason: str | None
+) -> None:
+    register_resolvers()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("train", ["model.frozen=true", "model.pretrained=true", *overrides])
+    for callback in ("best", "last"):
+        cfg.callbacks[callback].dirpath = str(tmp_path)
+    cfg.callbacks.metrics_csv.run_dir = str(tmp_path)
+    assert obstacle(PlannedJob(0, cfg, cfg, tmp_path, "0")) == reason
