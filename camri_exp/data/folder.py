@@ -11,7 +11,7 @@ from camri_exp.data.class_ids import preview
 from camri_exp.data.csv_list import LabelledFile, read_csv
 from camri_exp.data.decode import pixel_limit
 from camri_exp.data.file_based import ImageFileDataModule
-from camri_exp.data.groups import groups_of
+from camri_exp.data.groups import with_groups
 from camri_exp.data.hash_split import HashSplitDataModule
 from camri_exp.data.image_walk import LeftOut, is_foreign, walk_images
 from camri_exp.data.labels import cleaned, in_order
@@ -178,20 +178,6 @@ def _images_of_class(root: Path, folder: str, classes: Mapping[str, Path], left_
             "add images of the class."
         )
     return paths
-
-
-def with_groups(files: list[LabelledFile], pattern: str | None) -> list[LabelledFile]:
-    """Files with the groups that ``pattern`` finds in their paths, or those of a CSV where it is None.
-
-    Raises:
-        UserError: both are given, or ``groups_of`` refuses the pattern.
-    """
-    if pattern is None:
-        return files
-    if any(file.group for file in files):
-        raise UserError("data.groups and a column group in the CSV: give one of them.")
-    groups = groups_of([file.path for file in files], pattern)
-    return [replace(file, group=group) for file, group in zip(files, groups, strict=True)]
 
 
 def with_splits(files: list[LabelledFile], rule: HashRule) -> list[LabelledFile]:

@@ -3,7 +3,9 @@
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
+from camri_exp.data.csv_list import LabelledFile
 from camri_exp.errors import UserError
 from camri_exp.text import printable
 
@@ -28,3 +30,17 @@ def groups_of(names: Sequence[str], pattern: str) -> list[str]:
         line = f"data.groups={pattern}: {len(single)} of {len(names)} paths do not match ({single[0]}, …)"
         print(printable(f"{line}; each is a group of its own."), file=sys.stderr)
     return [group or name for name, group in zip(names, found, strict=True)]
+
+
+def with_groups(files: list[LabelledFile], pattern: str | None) -> list[LabelledFile]:
+    """Files with the groups that ``pattern`` finds in their paths, or those of a CSV where it is None.
+
+    Raises:
+        UserError: both are given, or ``groups_of`` refuses the pattern.
+    """
+    if pattern is None:
+        return files
+    if any(file.group for file in files):
+        raise UserError("data.groups and a column group in the CSV: give one of them.")
+    groups = groups_of([file.path for file in files], pattern)
+    return [replace(file, group=group) for file, group in zip(files, groups, strict=True)]
