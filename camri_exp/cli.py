@@ -33,13 +33,19 @@ CONFIGS = next(path for path in (PACKAGE / "configs", PACKAGE.parent / "configs"
 
 
 def register_resolvers() -> None:
-    """What configs use: ``camri.first`` (the first value given), ``camri.times`` (a product), a job's folder, GPUs,
-    and the list of a command's keys for ``--help``."""
+    """What configs use: ``camri.first`` (the first value given), ``camri.if_given``, ``camri.times`` (a product), a
+    job's folder, GPUs, and the list of a command's keys for ``--help``."""
     OmegaConf.register_new_resolver("camri.first", lambda *values: next(v for v in values if v), replace=True)
+    OmegaConf.register_new_resolver("camri.if_given", _if_given, replace=True)
     OmegaConf.register_new_resolver("camri.times", lambda a, b: a * b, replace=True)
     OmegaConf.register_new_resolver("camri.job", job_name, replace=True)
     OmegaConf.register_new_resolver("camri.gpus", _gpus_per_job, replace=True)
     OmegaConf.register_new_resolver("camri.keys", _list_of_keys, replace=True)
+
+
+def _if_given(first: object, second: object, then: object, otherwise: object) -> object:
+    """``then`` where one of the two values is not null, else ``otherwise``."""
+    return otherwise if first is None and second is None else then
 
 
 def _gpus_per_job(asked: float | None, elsewhere: float | None = None) -> float:
