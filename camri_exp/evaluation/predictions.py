@@ -214,6 +214,7 @@ def data_of_checkpoint(cfg: DictConfig, metadata: ModelMetadata, path: Path, roo
     if root is not None:
         data.expected_classes = metadata.class_names
     data.adopt(metadata.own_preprocessing)
+    data.augments = False  # else the larger images for random crops would be decoded too
     data.prepare_data()
     data.setup("test")
     data.join_splits()

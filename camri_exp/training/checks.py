@@ -11,11 +11,13 @@ def check_trainer(cfg: DictConfig, trainer: pl.Trainer) -> None:
     """Check that the run can be trained, and that there will be a checkpoint to test.
 
     Raises:
-        UserError: frozen epochs under DDP, a checkpoint that nobody writes, an empty split, or no validation at all.
+        UserError: frozen epochs or layers under DDP, a checkpoint that nobody writes, an empty split, or no
+            validation at all.
     """
-    if cfg.model.freeze_epochs and trainer.world_size > 1 and "find_unused" not in str(cfg.trainer.get("strategy")):
+    frozen = next((key for key in ("freeze_epochs", "freeze_below") if cfg.model.get(key)), None)
+    if frozen and trainer.world_size > 1 and "find_unused" not in str(cfg.trainer.get("strategy")):
         raise UserError(
-            f"model.freeze_epochs={cfg.model.freeze_epochs} under DDP leaves parameters without gradients. "
+            f"model.{frozen}={cfg.model[frozen]} under DDP leaves parameters without gradients. "
             "Give ++trainer.strategy=ddp_find_unused_parameters_true as well."
         )
     names = [callback.filename for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]

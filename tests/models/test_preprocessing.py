@@ -158,3 +158,19 @@ def test_wrong_values(command, images, override, message):
     assert finished.code == 1
     assert finished.err.startswith(f"error: {message}")
     assert len(finished.err.splitlines()) == 1
+
+
+def test_evaluation_decodes_no_larger_images(images, weights, tmp_path, command):
+    run = trained(
+        tmp_path / "run", "data=folder", f"data.root={images}", "data.image_size=32", "important_class=dark",
+        "data.stored_size=36", "data.augmentation.resized_crop=0.5", "model=camri_cnn", "model.width=0.125", "loss=ce",
+        f"data.cache_dir={tmp_path / 'trained'}",
+    )  # fmt: skip
+    evaluated = command(
+        "evaluate", f"checkpoint={run}/checkpoints/best.ckpt", f"data.root={images}", "figures=false",
+        f"output={tmp_path / 'out'}",
+    )  # fmt: skip
+    assert evaluated.code == 0, evaluated.err
+    assert len([path for path in (tmp_path / "trained").iterdir() if path.is_dir()]) == 2
+    sizes = {path.stat().st_size for path in (images / ".camri_cache").glob("*/pixels")}
+    assert 60 * 3 * 36 * 36 not in sizes
