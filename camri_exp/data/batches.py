@@ -68,7 +68,7 @@ class Batches(pl.LightningDataModule):
         if self.device == "cpu" or self.trainer is None or images.is_cuda:
             return
         device = self.trainer.strategy.root_device
-        if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
+        if device.type == "cuda" and images.nbytes <= torch.cuda.mem_get_info(device)[0] / 2:
             self.move_to(device)
 
     def move_to(self, device: torch.device) -> None:
