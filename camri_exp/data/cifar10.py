@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from camri_exp.data.base import ImageDataModule
-from camri_exp.data.cache import Source, cached
+from camri_exp.data.cache import cached
 from camri_exp.data.download import download_lock
+from camri_exp.data.image_source import Source
 from camri_exp.data.splits import hold_out
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from camri_exp.data.base import ImageDataModule
-from camri_exp.data.cache import cached, image_files
+from camri_exp.data.cache import cached
+from camri_exp.data.image_source import image_files
 from camri_exp.data.preprocessing import SMALLEST_CROP, Interpolation, ModelPreprocessing, Preprocessing, Resize
 from camri_exp.data.storage import ImageTable
 from camri_exp.schema.values import Range

@@ -14,15 +14,16 @@ import pytest
 from PIL import Image
 
 from camri_exp import files
-from camri_exp.data import cache, content
-from camri_exp.data.cache import cached, image_files
+from camri_exp.data import cache, content, image_source
+from camri_exp.data.cache import cached
 from camri_exp.data.decode import decode_image
+from camri_exp.data.image_source import image_files
 from camri_exp.data.preprocessing import Preprocessing
 from camri_exp.errors import UserError
 from tests.helpers.image_files import image_file
 
 
-def source_of(folder: Path, count: int = 5) -> tuple[cache.Source, list[Path]]:
+def source_of(folder: Path, count: int = 5) -> tuple[image_source.Source, list[Path]]:
     paths = [image_file(folder / f"{i}.png", seed=i) for i in range(count)]
     return image_files(paths, list(range(count)), [path.name for path in paths], Preprocessing(8)), paths
 
@@ -43,7 +44,7 @@ def test_the_cache_contains_the_decoded_images(tmp_path: Path) -> None:
 def test_a_second_use_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, _ = source_of(tmp_path)
     cached(source, None, tmp_path)
-    monkeypatch.setattr(cache, "decode_image", None)
+    monkeypatch.setattr(image_source, "decode_image", None)
     cached(source, None, tmp_path)
 
 
@@ -87,7 +88,7 @@ def test_the_cache_is_found_by_relative_paths_and_after_a_move(tmp_path: Path, m
     source, paths = source_of(tmp_path / "pictures")
     names = [path.name for path in paths]
     cached(source, None, tmp_path / "pictures")
-    monkeypatch.setattr(cache, "decode_image", None)
+    monkeypatch.setattr(image_source, "decode_image", None)
     monkeypatch.chdir(tmp_path)
     for folder in ("pictures", "moved"):
         if folder == "moved":
@@ -123,14 +124,14 @@ def test_a_build_that_is_killed_leaves_no_incomplete_cache(tmp_path: Path) -> No
     source_of(tmp_path)
     program = f"""
 import time
-from camri_exp.data import cache, content
+from camri_exp.data import cache, content, image_source
 from pathlib import Path
 def slow(*arguments):
     print("decoding\\n", end="", flush=True)
     time.sleep(60)
-cache.decode_image = slow
+image_source.decode_image = slow
 paths = sorted(Path({str(tmp_path)!r}).glob("*.png"))
-source = cache.image_files(paths, list(range(5)), [p.name for p in paths], cache.Preprocessing(8))
+source = image_source.image_files(paths, list(range(5)), [p.name for p in paths], image_source.Preprocessing(8))
 cache.cached(source, None, Path({str(tmp_path)!r}))
 """
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
@@ -151,16 +152,16 @@ def test_two_processes_that_start_together_build_once(tmp_path: Path) -> None:
     source_of(tmp_path)
     program = f"""
 import time
-from camri_exp.data import cache, content
+from camri_exp.data import cache, content, image_source
 from pathlib import Path
-real = cache.decode_image
+real = image_source.decode_image
 def counted(*arguments):
     print("decoded\\n", end="", flush=True)
     time.sleep(0.1)
     return real(*arguments)
-cache.decode_image = counted
+image_source.decode_image = counted
 paths = sorted(Path({str(tmp_path)!r}).glob("*.png"))
-source = cache.image_files(paths, list(range(5)), [p.name for p in paths], cache.Preprocessing(8))
+source = image_source.image_files(paths, list(range(5)), [p.name for p in paths], image_source.Preprocessing(8))
 print(int(cache.cached(source, None, Path({str(tmp_path)!r})).pixels.sum()))
 """
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -329,7 +330,7 @@ def test_contents_are_read_only_where_files_may_have_changed(tmp_path: Path, mon
     read: list[Path] = []
     real = content.checksum
     monkeypatch.setattr(content, "checksum", lambda path: read.append(path) or real(path))
-    monkeypatch.setattr(cache, "decode_image", None)
+    monkeypatch.setattr(image_source, "decode_image", None)
     time.sleep(0.02)
     paths[3].chmod(0o600)  # another inode time, the same content
     for _ in range(2):  # and the second time it is known to be unchanged

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from camri_exp.data.folder import FolderDataModule, list_folder
+from camri_exp.data.folder import FolderDataModule
+from camri_exp.data.folder_list import list_folder
 from camri_exp.data.image_walk import FOREIGN, LeftOut, readable_suffixes
 from camri_exp.deploy.image_files import find_images
 from camri_exp.errors import UserError

@@ -6,7 +6,8 @@ import timm
 from PIL import Image
 from torchvision.transforms import v2
 
-from camri_exp.data.cache import cached, image_files
+from camri_exp.data.cache import cached
+from camri_exp.data.image_source import image_files
 from camri_exp.data.preprocessing import ModelPreprocessing, Preprocessing
 from tests.helpers.image_files import image_file
 
