@@ -16,7 +16,7 @@ NOT_HASHED = ("logger", "sweep", "resume", "trust", "ranking_sweep", "baseline",
 PATHS = ("dirpath", "save_dir", "run_dir")  # keys of callbacks and loggers that hold the run's folder
 # Keys that were added later, with the value that trains as before: a sweep of an earlier version is resumed.
 ADDED_LATER: dict[str, dict[str, Any]] = {
-    "data": {"calibration_fraction": 0.0, "views": 1, "normalize": None, "oversample": None},
+    "data": {"calibration_fraction": 0.0, "views": 1, "normalize": None, "oversample": None, "range": None},
     "model": {"frozen": False, "bundle": False},
     "loss": {"other_margin": 0.0, "beta": 0.0, "decoder": "argmax", "start": None, "partial_auc": None},
     "callbacks": {"recall_at_accuracy": {"_target_": "camri_exp.training.monitor.RecallAtAccuracy", "accuracy": None}},

@@ -32,24 +32,25 @@ def decode_image(
 ) -> npt.NDArray[np.uint8]:
     """Pixels (channels, image_size, image_size) of any file that Pillow reads.
 
-    The image is rotated by its EXIF orientation. 16-bit grey values are divided by 257, transparent images are
-    composited on white, and the image is converted to RGB or grey, then made a square.
+    The image is rotated by its EXIF orientation. Grey values of more than 8 bits are mapped from
+    ``preprocessing.range`` to 0..255 (16-bit ones are divided by 257 without it), transparent images are composited on
+    white, and the image is converted to RGB or grey, then made a square.
 
     Args:
         path: the file.
-        preprocessing: the number of channels (3, or 1 for grey) and the square.
-        maxima: receives the largest value of a 16-bit grey image, for ``dark_images``.
+        preprocessing: the range, the number of channels (3, or 1 for grey) and the square.
+        maxima: receives the largest value of a 16-bit grey image without a given range, for ``dark_images``.
 
     Raises:
         CORRUPT: not an image, a truncated one, one with more pixels than the limit, or, as ``UnknownRangeError``, grey
-            values outside of 0..65535 or float ones.
+            values outside of 0..65535 or float ones without a given range, or values that are not numbers.
     """
     # JPEGs are decoded at full size: libjpeg can do it at a fraction (Pillow's draft), which is faster, but gives other
     # pixels than programs that do not.
     with Image.open(path) as image:
         upright = ImageOps.exif_transpose(image)
     if upright.mode == "F" or upright.mode.startswith("I"):
-        upright = _from_16_bit(upright, maxima)
+        upright = _as_8_bit(upright, preprocessing.range, maxima)
     if upright.has_transparency_data:
         colours = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours)
@@ -57,22 +58,30 @@ def decode_image(
     return np.ascontiguousarray(pixels[None] if preprocessing.channels == 1 else pixels.transpose(2, 0, 1))
 
 
-def _from_16_bit(image: Image.Image, maxima: list[int] | None) -> Image.Image:
-    """An 8-bit image of one of 16-bit grey values, which Pillow's conversion would clip at 255.
+def _as_8_bit(image: Image.Image, given: tuple[float, float] | None, maxima: list[int] | None) -> Image.Image:
+    """An 8-bit image of one of more bits or of float values, which Pillow's conversion would clip at 255."""
+    values = np.asarray(image, dtype=np.float32)
+    if np.isnan(values).any():
+        raise UnknownRangeError("some of its values are not numbers")
+    low, high = given or _range_of_16_bit(image.mode, values, maxima)
+    return Image.fromarray(((values - low) / (high - low) * 255).clip(0, 255).round().astype(np.uint8))
+
+
+def _range_of_16_bit(mode: str, values: npt.NDArray[np.float32], maxima: list[int] | None) -> tuple[int, int]:
+    """The range of 16-bit grey values, 0..65535.
 
     Raises:
-        UnknownRangeError: float values, or integers outside of 0..65535.
+        UnknownRangeError: float values, or integers outside of it.
     """
-    hint = "convert it to 8 or 16 bits per channel"
-    if image.mode == "F":
+    hint = "train with its range, data.range=[low,high], or convert it to 8 or 16 bits per channel"
+    if mode == "F":
         raise UnknownRangeError(f"float values have no agreed range; {hint}")
-    values = np.asarray(image)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > FULL:
         raise UnknownRangeError(f"its values from {low} to {high} are outside of 0..{FULL}; {hint}")
     if maxima is not None:
         maxima.append(high)
-    return Image.fromarray((values.astype(np.float32) / 257).round().astype(np.uint8))
+    return 0, FULL
 
 
 def dark_images(maxima: list[int]) -> str | None:
@@ -85,7 +94,7 @@ def dark_images(maxima: list[int]) -> str | None:
         return None
     return (
         f"{len(maxima)} 16-bit images have values up to {max(maxima)} of {FULL}, so that the brightest pixel is "
-        f"{round(max(maxima) / 257)} of 255. If they hold fewer bits, scale them to 16."
+        f"{round(max(maxima) / 257)} of 255. If they hold fewer bits, give their range: data.range=[low,high]"
     )
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from camri_exp.data.class_ids import preview
 from camri_exp.data.csv_list import LabelledFile, read_csv
@@ -15,9 +15,11 @@ from camri_exp.data.groups import with_groups
 from camri_exp.data.hash_split import HashSplitDataModule
 from camri_exp.data.labels import cleaned, in_order
 from camri_exp.data.near_copies import look_alikes
+from camri_exp.data.preprocessing import Preprocessing
 from camri_exp.data.splits import SPLITS, HashRule, indices_by_split
 from camri_exp.data.storage import SplitView
 from camri_exp.errors import UserError
+from camri_exp.schema.values import Words
 from camri_exp.text import printable
 
 NEAR_COPIES = "near_copies"  # a value of groups
@@ -46,6 +48,8 @@ class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
         groups: a regular expression whose first capture in the path of an image is its group; null takes the column
             ``group`` of a CSV, or leaves every image independent. ``near_copies`` takes images that look alike, of all
             splits, as a group.
+        range: ``[low, high]``, which grey values of more than 8 bits, and float ones, are mapped from to 0..255, with
+            clipping; 8-bit images stay as they are. null refuses float values and those outside of 0..65535.
         on_error: ``stop`` at corrupt image files, or ``skip`` them; a message counts and names them.
         max_pixels: images of more pixels are refused, because a small file can hold very many; null is Pillow's limit
             of about 179 million.
@@ -65,6 +69,7 @@ class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
         image_size: int = 64,
         channels: int = 3,
         groups: str | None = None,
+        range: Annotated[tuple[float, float], Words("[low,high]")] | None = None,
         on_error: str = "stop",
         max_pixels: int | None = None,
         drop_leaked: bool = False,
@@ -77,6 +82,11 @@ class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
             raise ValueError(f"channels={channels}; expected 3 (colour) or 1 (grey)")
         self.channels, self.on_error, self.max_pixels = channels, on_error, max_pixels
         self.drop_leaked, self.group_pattern = drop_leaked, groups
+        self.range = None if range is None else (range[0], range[1])
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return replace(super().preprocessing, range=self.range)
 
     def load(self) -> dict[str, SplitView]:
         root = Path(str(self.root))

@@ -52,8 +52,10 @@ def image_files(
         f"{hashlib.sha256(labels.tobytes()).hexdigest()} {hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()}"
     )
     facts += f" {max_pixels}" if max_pixels else ""
-    if preprocessing != Preprocessing(size, preprocessing.channels):  # the default keeps its earlier caches
+    default = Preprocessing(size, preprocessing.channels, range=preprocessing.range)
+    if preprocessing != default:  # the default keeps its earlier caches
         facts += f" {preprocessing}"
+    facts += f" range={preprocessing.range}" if preprocessing.range else ""
     maxima: list[int] = []
     return Source(paths, facts, shape, lambda: (labels, names, _decoded(paths, preprocessing, maxima)), maxima)
 

@@ -1,6 +1,7 @@
 """How image files become the square pixels of a model, and what a model that was trained elsewhere expects."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from PIL import Image
@@ -19,8 +20,11 @@ class Preprocessing:
     filter ``interpolation``. Then the square in its centre is cut out; what lies outside of the image is black. For
     ``squeeze`` and ``crop`` these are the pixels of timm's transforms for evaluation.
 
+    Grey values of more than 8 bits, and float ones, are mapped linearly from ``range`` to 0..255, with clipping. None
+    is 0..65535, which only 16-bit values have.
+
     Raises:
-        ValueError: an unknown name, or a ``crop_fraction`` that is not in [0.1, 1].
+        ValueError: an unknown name, a ``crop_fraction`` that is not in [0.1, 1], or a ``range`` that is empty.
     """
 
     image_size: int
@@ -28,6 +32,7 @@ class Preprocessing:
     resize: Resize = "squeeze"
     crop_fraction: float = 1.0
     interpolation: Interpolation = "bilinear"
+    range: tuple[float, float] | None = field(default=None, repr=False)  # the repr names the caches of earlier versions
 
     def __post_init__(self) -> None:
         for name, known in (("resize", get_args(Resize)), ("interpolation", get_args(Interpolation))):
@@ -35,6 +40,9 @@ class Preprocessing:
                 raise ValueError(f"{name}={getattr(self, name)}; expected one of {', '.join(known)}")
         if not SMALLEST_CROP <= self.crop_fraction <= 1:
             raise ValueError(f"crop_fraction={self.crop_fraction}; expected a number from {SMALLEST_CROP} to 1")
+        if self.range is not None and not -math.inf < self.range[0] < self.range[1] < math.inf:
+            low, high = self.range
+            raise ValueError(f"range=[{low},{high}]; expected [low,high] with low below high")
 
     def square(self, image: Image.Image) -> Image.Image:
         """The square of ``image``, in its mode."""

@@ -10,8 +10,9 @@ from camri_exp.evaluation.record import plain
 from camri_exp.models.metadata import ModelMetadata
 
 PREPROCESSING = (
-    "uint8 pixels (N, channels, image_size, image_size), RGB or grey: rotated according to EXIF, 16-bit grey divided "
-    "by 257, transparent images composited on white. With L = int(image_size / crop_fraction), the image is resized by "
+    "uint8 pixels (N, channels, image_size, image_size), RGB or grey: rotated according to EXIF, grey "
+    "values of more than 8 bits mapped linearly from range (null: 0..65535) to 0..255 with clipping, "
+    "transparent images composited on white. With L = int(image_size / crop_fraction), the image is resized by "
     "Pillow's filter interpolation to L x L pixels (resize = squeeze), or so that its shorter (crop) or longer (pad) "
     "side has L pixels; then the square in the centre is cut out, black where there is no image. The model itself "
     "subtracts mean and divides by std (one value per channel, of pixels in [0, 1])."

@@ -21,8 +21,10 @@ def preprocess(path: str | Path, metadata: Mapping[str, Any]) -> npt.NDArray[np.
     """The input (1, C, size, size) of an exported model with ``metadata`` for one image file."""
     size, mode = metadata["image_size"], "RGB" if metadata["channels"] == 3 else "L"
     image: Any = ImageOps.exif_transpose(Image.open(path))
-    if image.mode.startswith("I"):  # 16-bit grey
-        image = Image.fromarray((np.asarray(image, dtype=np.float32) / 257).round().astype(np.uint8))
+    if image.mode == "F" or image.mode.startswith("I"):  # grey values that are not 8-bit
+        low, high = metadata.get("range") or (0, 65535)
+        values = (np.asarray(image, dtype=np.float32) - low) / (high - low) * 255
+        image = Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

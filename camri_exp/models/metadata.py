@@ -49,8 +49,8 @@ class ModelMetadata(Record):
     """The task, the preprocessing and the class names of a model.
 
     ``mean`` and ``std`` have one value per channel, for pixels in [0, 1]. ``channels``, ``image_size``, ``resize``,
-    ``crop_fraction`` and ``interpolation`` are those of ``Preprocessing``. ``frozen`` is the backbone that the
-    checkpoint does not contain, where it was not trained.
+    ``crop_fraction``, ``interpolation`` and ``range`` are those of ``Preprocessing``. ``frozen`` is the backbone
+    that the checkpoint does not contain, where it was not trained.
     """
 
     data: str
@@ -68,11 +68,14 @@ class ModelMetadata(Record):
     resize: Resize = "squeeze"
     crop_fraction: Annotated[float, Field(ge=SMALLEST_CROP, le=1)] = 1.0
     interpolation: Interpolation = "bilinear"
+    range: tuple[float, float] | None = None
 
     @property
     def preprocessing(self) -> Preprocessing:
         """How image files become the input of the model."""
-        return Preprocessing(self.image_size, self.channels, self.resize, self.crop_fraction, self.interpolation)
+        return Preprocessing(
+            self.image_size, self.channels, self.resize, self.crop_fraction, self.interpolation, self.range
+        )
 
     @property
     def own_preprocessing(self) -> ModelPreprocessing:

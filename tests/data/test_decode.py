@@ -1,6 +1,7 @@
 """Image files to pixels: nothing is clipped, wrapped or made black, and other programs see the same pixels."""
 
 import re
+import struct
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,95 @@ def test_16_bit_images_that_use_a_part_of_the_range_are_reported(
     assert "up to 4095" in str(dark_images(maxima))
     assert dark_images([]) is None
     assert dark_images([4095, 65535]) is None
+
+
+RANGES = {
+    "float 0..1": (0, 1),
+    "float 0..255": (0, 255),
+    "CT values": (-1000, 3000),
+    "CT values in 16 bits": (-1000, 3000),
+    "above 16 bits": (0, 70_000),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_a_given_range_becomes_0_to_255(tmp_path: Path, kind: str, channels: int) -> None:
+    """The values of each image are evenly spaced over its range, and so are the pixels, to within rounding."""
+    preprocessing = Preprocessing(8, channels, range=RANGES[kind])
+    pixels = decode_image(path := unknown(tmp_path / "x.tiff", kind), preprocessing)
+    for channel in pixels:
+        assert abs(channel.flatten() - np.linspace(0, 255, 64)).max() <= (0.51 if "float" in kind else 0.58)
+    check_preprocessing([path], pixels[None], preprocessing)
+
+
+def test_values_outside_of_the_range_are_clipped(tmp_path: Path) -> None:
+    values = np.array([[-2000, -1000, -999], [1000, 2984, 2993], [3000, 3001, 9000]], dtype=np.int32)
+    path = saved(tmp_path / "x.tiff", values)
+    pixels = decode_image(path, Preprocessing(3, 1, range=(-1000, 3000)))
+    # 2000 * 255 / 4000 = 127.5 is rounded to the even number, 3984 * 255 / 4000 = 253.98, 3993 * 255 / 4000 = 254.55
+    assert pixels.tolist() == [[[0, 0, 0], [128, 254, 255], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
+def test_12_bits_in_16_have_the_pixels_of_their_8_bit_version(tmp_path: Path, suffix: str) -> None:
+    grey = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    path = saved(tmp_path / f"12.{suffix}", (grey * (4095 / 255)).round().astype(np.uint16))
+    maxima: list[int] = []
+    assert (decode_image(path, Preprocessing(16, 1, range=(0, 4095)), maxima) == grey).all()
+    assert not maxima  # nothing to report
+    assert dark_images([4095]) is not None
+
+
+def test_the_range_leaves_8_bit_images_alone(tmp_path: Path) -> None:
+    paths = [*files(tmp_path).values()]
+    paths.remove(tmp_path / "16.png")
+    for path in paths:
+        plain, ranged = (decode_image(path, Preprocessing(16, range=limits)) for limits in (None, (0.0, 1.0)))
+        np.testing.assert_array_equal(plain, ranged)
+
+
+def test_all_16_bit_values_are_divided_by_257(tmp_path: Path) -> None:
+    values = np.arange(65536).reshape(256, 256)
+    path = saved(tmp_path / "all.png", values.astype(np.uint16))
+    np.testing.assert_array_equal(decode_image(path, Preprocessing(256, 1))[0], np.round(values / 257))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_both_byte_orders_have_the_same_pixels(tmp_path: Path, order: str) -> None:
+    """A hand-made TIFF of one strip: Pillow opens it in mode I;16 or I;16B."""
+    mark, tags = b"II" if order == "<" else b"MM", [(256, 2), (257, 2), (258, 16), (262, 1), (273, 110), (279, 8)]
+    entries = b"".join(struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    head = mark + struct.pack(f"{order}HIH", 42, 8, len(tags)) + entries + bytes(4)
+    path = tmp_path / "x.tiff"
+    path.write_bytes(head.ljust(110, b"\0") + np.array([0, 257, 4095, 65535], dtype=f"{order}u2").tobytes())
+    assert Image.open(path).mode == ("I;16" if order == "<" else "I;16B")
+    assert decode_image(path, Preprocessing(2, 1)).tolist() == [[[0, 1], [16, 255]]]
+    assert decode_image(path, Preprocessing(2, 1, range=(0, 4095))).tolist() == [[[0, 16], [255, 255]]]
+
+
+def test_values_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "x.tiff", np.array([[0, np.nan], [np.inf, 1]], dtype=np.float32))
+    with pytest.raises(UnknownRangeError, match="some of its values are not numbers"):
+        decode_image(path, Preprocessing(2, 1, range=(0, 1)))
+
+
+def test_another_range_has_another_cache(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for name in ("cat", "dog"):
+        (root / name).mkdir(parents=True)
+        for i in range(12):
+            saved(root / name / f"{i}.tiff", RANDOM.random((8, 8)).astype(np.float32))
+    means = []
+    for limits in ([0, 1], [0, 2], [0, 1]):
+        data = FolderDataModule(str(root), image_size=8, channels=1, range=(limits[0], limits[1]))
+        data.setup()
+        means.append(data.mean[0])
+        assert data.preprocessing.range == tuple(limits)
+    assert means[0] == means[2] == pytest.approx(2 * means[1], rel=0.01)
+    assert means[0] == pytest.approx(0.5, abs=0.05)
+    with pytest.raises(ValueError, match=r"range=\[1,0\]; expected \[low,high\] with low below high"):
+        FolderDataModule(str(root), range=(1, 0)).setup()
 
 
 TRANSPARENT = np.dstack([np.full((8, 8, 3), 10, np.uint8), np.zeros((8, 8), np.uint8)])
