@@ -88,16 +88,16 @@ def make_all(plan: list[tuple[str, int]], workdir: Path, seed: int) -> Iterator[
         known = [Try(**json.loads(line)) for line in record.read_text(encoding="utf-8").splitlines()]
         done = {(outcome.kind, outcome.number): outcome for outcome in known}
         yield done
-    references = {is_sweep: reference(workdir / "reference", is_sweep) for is_sweep in (False, True)}
     for index, key in enumerate(plan, start=1):
         if key in done:
             continue
         kind, number = key
         is_sweep = kind == tries.SWEEP or (kind in (tries.DISK, tries.TERM) and number % 3 == 1)
+        undisturbed = reference(workdir / "reference", is_sweep)
         begin, outcome = time.monotonic(), Try(kind, number)
         home = workdir / f"{index:03}"
         with tempfile.TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as temporary:
-            tries.make(outcome, references[is_sweep], home, Path(temporary) / "tmp", seed)
+            tries.make(outcome, undisturbed, home, Path(temporary) / "tmp", seed)
         outcome.seconds = round(time.monotonic() - begin, 1)
         done[key] = outcome
         with open(record, "a", encoding="utf-8") as file:

@@ -69,18 +69,18 @@ EXPORT = (*BIAS, "format=torch", "output=model.pt2", "images=images", "check_ima
 RESUME, AGAIN = ("resume=run",), ("-m", *SWEEP)
 LONGER = ("resume=run", "trainer.max_epochs=2")
 READERS = [
-    Reader(f"{JOB}/result.json", damaged_json, "report", REPORT, 60),
+    Reader(f"{JOB}/result.json", damaged_json, "report", REPORT, 50),
     Reader(f"{RUN}/result.json", damaged_json, "evaluate", EVALUATE, 30),
     Reader(f"{RUN}/result.json", damaged_json, "predict", PREDICT, 10),
     Reader(f"{RUN}/result.json", damaged_json, "export", EXPORT, 6),
     Reader(f"{RUN}/result.json", damaged_json, "train", RESUME, 12),
-    Reader(f"{JOB}/result.json", damaged_json, "train", AGAIN, 8),
+    Reader(f"{JOB}/result.json", damaged_json, "train", AGAIN, 4),
     Reader(f"{JOB}/job.json", damaged_json, "report", REPORT, 20),
-    Reader(f"{JOB}/job.json", damaged_json, "train", AGAIN, 8),
+    Reader(f"{JOB}/job.json", damaged_json, "train", AGAIN, 4),
     Reader(f"{JOB}/failure.json", damaged_json, "report", REPORT, 15),
-    Reader(f"{JOB}/failure.json", damaged_json, "train", (*AGAIN, "sweep.rerun=none"), 6),
+    Reader(f"{JOB}/failure.json", damaged_json, "train", (*AGAIN, "sweep.rerun=none"), 3),
     Reader(f"{SWEEP_FOLDER}/jobs.json", damaged_json, "report", REPORT, 20),
-    Reader(f"{SWEEP_FOLDER}/jobs.json", damaged_json, "train", AGAIN, 8),
+    Reader(f"{SWEEP_FOLDER}/jobs.json", damaged_json, "train", AGAIN, 4),
     Reader(f"{RUN}/config.yaml", damaged_text, "evaluate", EVALUATE, 20),
     Reader(f"{RUN}/config.yaml", damaged_text, "evaluate", CHECKPOINT, 8),
     Reader(f"{RUN}/config.yaml", damaged_text, "predict", PREDICT, 8),
