@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +14,42 @@ from omegaconf import DictConfig, OmegaConf
 # Top-level keys that change where a run is logged or how it is started, but not what it computes.
 NOT_HASHED = ("logger", "sweep", "resume", "trust", "ranking_sweep", "baseline", "identity", "important_class_names")
 PATHS = ("dirpath", "save_dir", "run_dir")  # keys of callbacks and loggers that hold the run's folder
-# Keys that were added later, with the value that trains as before: a sweep of an earlier version is resumed.
-ADDED_LATER: dict[str, dict[str, Any]] = {
-    "data": {"calibration_fraction": 0.0, "views": 1, "normalize": None, "oversample": None, "range": None},
-    "model": {"frozen": False, "bundle": False},
-    "loss": {"other_margin": 0.0, "beta": 0.0, "decoder": "argmax", "start": None, "partial_auc": None},
-    "callbacks": {"recall_at_accuracy": {"_target_": "camri_exp.training.monitor.RecallAtAccuracy", "accuracy": None}},
+# Keys that were added later, with the value that trains as before: a sweep of an earlier version is resumed. GTSRB had
+# its val_fraction from the start, so that its earlier sweeps at 0.1 are not.
+ADDED_LATER: dict[str, Any] = {
+    "callbacks.recall_at_accuracy": {"_target_": "camri_exp.training.monitor.RecallAtAccuracy", "accuracy": None},
+    "data.augmentation.resized_crop": 0.0,
+    "data.calibration_fraction": 0.0,
+    "data.crop_fraction": None,
+    "data.cutmix": 0.0,
+    "data.fold": 0,
+    "data.folds": None,
+    "data.groups": None,
+    "data.interpolation": None,
+    "data.mixup": 0.0,
+    "data.normalize": None,
+    "data.oversample": None,
+    "data.range": None,
+    "data.resize": None,
+    "data.stored_size": None,
+    "data.test_fraction": 0.2,
+    "data.transform": None,
+    "data.val_fraction": 0.1,
+    "data.views": 1,
+    "loss.beta": 0.0,
+    "loss.decoder": "argmax",
+    "loss.other_margin": 0.0,
+    "loss.partial_auc": None,
+    "loss.start": None,
+    "model.backbone_lr": 1.0,
+    "model.bundle": False,
+    "model.decay_norms": True,
+    "model.freeze_below": 0,
+    "model.frozen": False,
+    "model.layer_decay": 1.0,
+    "model.warmup_epochs": 0,
 }
+ABSENT = object()
 CLASS_METRICS = ("important", "val/recall_at_accuracy")  # parts of the names of metrics that depend on the class
 NOT_PARAMETERS = ("_target_", "name")
 VARIED = ("loss=", "loss.", "seed=", "important_class=", "data.fold=")  # keys that jobs of a sweep usually differ by
@@ -83,10 +112,16 @@ def _hashed(cfg: DictConfig) -> dict[str, Any]:
     kept["data"] = {key: value for key, value in kept.get("data", {}).items() if key != "cache_dir"}
     if kept["data"].get("root") == os.environ.get("CAMRI_DATA", "data"):
         kept["data"] = kept["data"] | {"root": "$CAMRI_DATA"}
-    for group, added in ADDED_LATER.items():
-        node = kept.get(group) or {}
-        kept[group] = {key: value for key, value in node.items() if key not in added or value != added[key]}
-    return kept
+    return _without_later_keys(kept)
+
+
+def _without_later_keys(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``node`` without the keys of ``ADDED_LATER`` at the values given there."""
+    kept = {key: value for key, value in node.items() if value != ADDED_LATER.get(prefix + key, ABSENT)}
+    return {
+        key: _without_later_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else value
+        for key, value in kept.items()
+    }
 
 
 def with_run_dir(cfg: DictConfig, run_dir: str) -> DictConfig:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 
 from camri_exp.__main__ import COMMANDS
-from camri_exp.cli import CONFIGS, quoted, register_resolvers
+from camri_exp.cli import CONFIGS, quoted
 from tests.conftest import QUICK, TESTS, Command
+from tests.helpers.configs import composed
 
 ROOT = TESTS.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,10 +68,8 @@ def test_readme_shows_every_command() -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
 def test_every_command_of_a_page_has_known_keys_and_options(page: Path) -> None:
-    register_resolvers()
     for name, overrides in commands(page):
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            compose(name, overrides=quoted(overrides, PATHS))
+        composed(name, *quoted(overrides, PATHS))
 
 
 @pytest.mark.parametrize("page", PAGES[:2], ids=lambda page: page.name)

@@ -7,23 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
-from camri_exp.cli import CONFIGS, register_resolvers
+from camri_exp.cli import CONFIGS
 from camri_exp.errors import UserError
 from camri_exp.models.factory import build_head, build_loss
 from tests.conftest import QUICK, Command
+from tests.helpers.configs import composed
 from tests.helpers.new_loss import add_loss
 
 LOSSES = sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml"))
 K, D = 4, 6
-
-
-def composed(*overrides: str) -> DictConfig:
-    register_resolvers()
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("train", list(overrides))
 
 
 def text_of(name: str) -> str:
@@ -39,12 +32,12 @@ def test_the_file_describes_itself_and_its_commands_compose(name: str) -> None:
     commands = [shlex.split(line) for line in comment if line.strip().startswith("python -m camri_exp.train")]
     assert commands
     for command in commands:
-        assert composed(*command[3:]).loss.name == name
+        assert composed("train", *command[3:]).loss.name == name
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_and_head_match_and_learn(name: str) -> None:
-    cfg = composed(f"loss={name}")
+    cfg = composed("train", f"loss={name}")
     torch.manual_seed(0)
     head = build_head(cfg, D, K)
     loss = build_loss(cfg, {"num_classes": K, "important_class": [1], "class_counts": [30, 10, 20, 20]})
@@ -86,7 +79,7 @@ def test_a_wrong_setting_ends_in_one_line(train: Command) -> None:
     ],
 )
 def test_a_wrong_alpha_is_refused_before_the_first_batch(override: str, message: str) -> None:
-    cfg = composed("loss=focal", override)
+    cfg = composed("train", "loss=focal", override)
     with pytest.raises(UserError, match=re.escape(message)):
         build_loss(cfg, {"num_classes": K, "important_class": [1], "class_counts": [9] * K})
 

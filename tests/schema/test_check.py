@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from camri_exp.cli import CONFIGS, check_config, register_resolvers
+from camri_exp.cli import CONFIGS, check_config
 from camri_exp.errors import UserError
 from camri_exp.schema.check import check_plugins, check_values, plain
 from camri_exp.schema.keys import COMMANDS
 from camri_exp.schema.values import text_of
 from tests.conftest import TESTS, Command
+from tests.helpers import configs
 
 WRONG: dict[str, Any] = {
     "text": "abc", "number": 3, "float": 1.5, "list": ["a", 2], "mapping": {"a": 1}, "bool": True, "nan": math.nan,
@@ -36,10 +36,10 @@ NAMES = ("important_class", "class_name", "root", "resume", "ranking_sweep", "sw
 
 @cache
 def composed(command: str, *overrides: str) -> DictConfig:
-    register_resolvers()
-    given = [*overrides, *(["data.root=somewhere"] if "data=folder" in overrides else [])]
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose(command, given)
+    cfg = configs.composed(command, *overrides)
+    if "data" in cfg and OmegaConf.is_missing(cfg.data, "root"):
+        cfg.data.root = "somewhere"
+    return cfg
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[str]:

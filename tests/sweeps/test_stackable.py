@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from camri_exp.cli import CONFIGS, register_resolvers
 from camri_exp.sweeps.stackable import PlannedJob, obstacle
+from tests.helpers.configs import composed
 
 
 @pytest.mark.parametrize(
@@ -24,9 +23,7 @@ from camri_exp.sweeps.stackable import PlannedJob, obstacle
 def test_a_loss_that_changes_during_training_is_trained_alone(
     tmp_path: Path, overrides: list[str], reason: str | None
 ) -> None:
-    register_resolvers()
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = compose("train", ["model.frozen=true", "model.pretrained=true", *overrides])
+    cfg = composed("train", "model.frozen=true", "model.pretrained=true", *overrides)
     for callback in ("best", "last"):
         cfg.callbacks[callback].dirpath = str(tmp_path)
     cfg.callbacks.metrics_csv.run_dir = str(tmp_path)
