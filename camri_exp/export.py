@@ -78,7 +78,7 @@ def _images(cfg: DictConfig, config: DictConfig, metadata: "ModelMetadata") -> "
 
     from camri_exp.deploy.image_files import find_images, image_batches
     from camri_exp.deploy.published import check_preprocessing
-    from camri_exp.evaluation.predictions import data_of_checkpoint
+    from camri_exp.evaluation.checkpoint_data import data_of_checkpoint
 
     if cfg.images is None:
         try:

@@ -1,10 +1,9 @@
 """What a run leaves on disk, as typed records. Reports, evaluation and dashboards need nothing else."""
 
-import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -13,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from camri_exp.errors import UserError, first_line
-from camri_exp.files import TEMPORARY, atomic_write, locked
+from camri_exp.errors import UserError
+from camri_exp.files import atomic_write
 from camri_exp.records import Number, Record
 
-RESULT, JOB, FAILURE, PREDICTIONS, PLAN = "result.json", "job.json", "failure.json", "predictions.npz", "jobs.json"
+RESULT, JOB, FAILURE, PREDICTIONS = "result.json", "job.json", "failure.json", "predictions.npz"
 ADVICE = "Copy it again, or evaluate the run's checkpoint instead: checkpoint=PATH"
 # What NumPy raises for files that are damaged, are no archives, or hold objects (seen with mutated files).
 REFUSED = (
@@ -223,35 +222,3 @@ def check_predictions(arrays: Mapping[str, npt.NDArray[Any]], classes: int, path
         whole = target.dtype.kind in "iu" and scores.dtype.kind == "f" and scores.shape == (target.size, classes)
         if not whole or any(a.shape[:1] != target.shape for a in parts) or not set(target.flat) <= set(range(classes)):
             raise UserError(f"{path} is damaged: the arrays of {split} do not fit {classes} classes. {ADVICE}")
-
-
-def read_plan(folder: Path) -> list[str]:
-    """The names of the jobs that the sweep in ``folder`` has planned, from ``jobs.json``; none where there is no plan.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    path = folder / PLAN
-    if not path.is_file():
-        return []
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged: {first_line(error)}. Remove it; the sweep writes it again.") from error
-    if not isinstance(names, list) or not all(isinstance(name, str) and name == Path(name).name for name in names):
-        raise UserError(f"{path} is damaged: expected a list of folder names. Remove it; the sweep writes it again.")
-    return names
-
-
-def add_to_plan(folder: Path, names: Sequence[str]) -> None:
-    """Add jobs to the plan. Two sweeps of one name may start at the same time, and be killed at any time.
-
-    Raises:
-        UserError: the plan is damaged, or the folder cannot be written.
-    """
-    with locked(folder / ".plan", "Give another folder: hydra.sweep.dir=DIR"):
-        for path in folder.glob(f"{TEMPORARY}*"):  # of a killed start; this one holds the lock
-            path.unlink(missing_ok=True)
-        planned = dict.fromkeys([*read_plan(folder), *names])
-        with atomic_write(folder / PLAN) as file:
-            json.dump(list(planned), file, indent=0)

@@ -16,8 +16,6 @@ from camri_exp.results import (
     RunResult,
     SplitMetrics,
     SplitPredictions,
-    add_to_plan,
-    read_plan,
     read_predictions,
     write_predictions,
 )
@@ -118,14 +116,3 @@ def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
     for split, written in (("val", whole), ("test", bare)):
         np.testing.assert_equal(vars(SplitPredictions.from_arrays(arrays, split)), vars(written))
     assert set(read_predictions(tmp_path / "predictions.npz", ["test_target"])) == {"test_target"}
-
-
-def test_a_plan_is_a_list_of_folder_names(tmp_path: Path) -> None:
-    assert read_plan(tmp_path) == []
-    add_to_plan(tmp_path, ["a", "b"])
-    add_to_plan(tmp_path, ["b", "c"])
-    assert read_plan(tmp_path) == ["a", "b", "c"]
-    for text in ("{}", "[1]", '["../outside"]', '["a/b"]', "[", ""):
-        (tmp_path / "jobs.json").write_text(text)
-        with pytest.raises(UserError, match=r"jobs\.json is damaged"):
-            read_plan(tmp_path)

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
 from camri_exp.data.base import ImageDataModule
-from camri_exp.data.factory import build_datamodule
 from camri_exp.errors import UserError, first_line
+from camri_exp.evaluation.checkpoint_data import data_of_checkpoint
 from camri_exp.evaluation.record import Source
 from camri_exp.models import checkpoint as checkpoints
 from camri_exp.models.factory import build_loss
 from camri_exp.models.inference import Predictor
-from camri_exp.models.metadata import LossFact, ModelMetadata, facts_for_losses
+from camri_exp.models.metadata import LossFact, facts_for_losses
 from camri_exp.results import PREDICTIONS, RESULT, RunResult, SplitPredictions, check_predictions, read_predictions
 from camri_exp.stored_config import CONFIG, load_run_config
 
@@ -200,31 +199,6 @@ def _stored_by_run(path: Path, optional: Collection[str]) -> dict[str, SplitPred
 
 def _as_array(weight: Tensor | None) -> Array | None:
     return None if weight is None else weight.detach().float().numpy()
-
-
-def data_of_checkpoint(cfg: DictConfig, metadata: ModelMetadata, path: Path, root: str | None) -> ImageDataModule:
-    """The data module of the config of a checkpoint, set up; ``root`` replaces the data folder used in training.
-
-    Raises:
-        UserError: the data has other classes than the checkpoint at ``path``.
-    """
-    if root is not None:
-        cfg.data.root = root
-    data = build_datamodule(cfg)
-    if root is not None:
-        data.expected_classes = metadata.class_names
-    data.adopt(metadata.own_preprocessing)
-    data.augments = False  # else the larger images for random crops would be decoded too
-    data.prepare_data()
-    data.setup("test")
-    data.join_splits()
-    if list(data.class_names) != metadata.class_names:
-        trained, here = metadata.class_names, list(data.class_names)
-        raise UserError(
-            f"{path} was trained on {len(trained)} classes ({', '.join(trained[:3])}, …), the data in {cfg.data.root} "
-            f"has {len(here)} ({', '.join(here[:3])}, …). Give data of the same classes: data.root=DIR"
-        )
-    return data
 
 
 def _predict(predictor: Predictor, data: ImageDataModule, split: str) -> SplitPredictions:

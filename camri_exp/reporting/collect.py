@@ -8,17 +8,9 @@ from pathlib import Path
 from camri_exp.errors import UserError
 from camri_exp.files import is_claimed
 from camri_exp.reporting.runs import Run
-from camri_exp.results import (
-    FAILURE,
-    JOB,
-    PLAN,
-    RESULT,
-    FailureRecord,
-    JobRecord,
-    RunResult,
-    read_plan,
-)
+from camri_exp.results import FAILURE, JOB, RESULT, FailureRecord, JobRecord, RunResult
 from camri_exp.stored_config import CONFIG
+from camri_exp.sweep_plan import PLAN, read_plan
 
 RUN_FILES = {RESULT, FAILURE, JOB, CONFIG}
 # Overrides that other fields of a run contain, or that do not change what it computes.

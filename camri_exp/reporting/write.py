@@ -47,12 +47,11 @@ def write(
     sentences = [task.sentence for task in conclusions.tasks]
     priced = [None if asked is None else task_prices(comparison, asked) for comparison in comparisons]
     drawn = [charts(c, protocol, names, prices) for c, prices in zip(comparisons, priced, strict=True)]
+    title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"
     sections = [
         html_report.section(c, made, protocol, names, prices)
         for c, made, prices in zip(comparisons, drawn, priced, strict=True)
     ]
-    title = f"camri_exp report: {', '.join(str(sweep) for sweep in sweeps)}"
-    promised = [text for prices in priced if prices is not None for text in _promise_lines(prices, names)]
     overview = html_report.overview(comparisons, names)
     files = {
         "table.md": _markdown(collection, comparisons, sentences, protocol, names) + _priced_markdown(priced, names),
@@ -63,24 +62,26 @@ def write(
             title, summary(collection), sentences, sections, overview, collection.unfinished, protocol
         ),
     }
+    _write_files(output, files, conclusions, list(zip(comparisons, drawn, strict=True)) if figures else [])
+    promised = [text for prices in priced if prices is not None for text in _promise_lines(prices, names)]
+    page = f"report: {output / 'report.html'}"
+    return "\n".join([*_console(collection, comparisons, protocol, names), *promised, page, *sentences])
+
+
+def _write_files(
+    output: Path, files: Mapping[str, str], conclusions: Conclusions, drawn: Sequence[tuple[TaskComparison, Charts]]
+) -> None:
     try:
-        _write_files(output, files, conclusions)
-        if figures:
-            _write_figures(output / "figures", comparisons, drawn)
+        output.mkdir(parents=True, exist_ok=True)
+        refuse_links(output)
+        for name, text in files.items():
+            with atomic_write(output / name, newline="") as file:
+                file.write(text)
+        conclusions.write(output / "conclusions.json")
+        if drawn:
+            _write_figures(output / "figures", drawn)
     except OSError as error:
         raise UserError(f"the report cannot be written to {output}: {error.strerror}. Give output=DIR") from error
-    promised.append(f"report: {output / 'report.html'}")
-    return "\n".join([*_console(collection, comparisons, protocol, names), *promised, *sentences])
-
-
-def _write_files(output: Path, files: Mapping[str, str], conclusions: Conclusions) -> None:
-    """Write texts by the names of their files to the folder ``output``, each atomically, and the conclusions."""
-    output.mkdir(parents=True, exist_ok=True)
-    refuse_links(output)
-    for name, text in files.items():
-        with atomic_write(output / name, newline="") as file:
-            file.write(text)
-    conclusions.write(output / "conclusions.json")
 
 
 def summary(collection: Collection) -> list[str]:
@@ -112,12 +113,12 @@ def _markdown(
     return "\n\n".join([*parts, *map(tables.escape_markdown, sentences)]) + "\n"
 
 
-def _write_figures(folder: Path, comparisons: Sequence[TaskComparison], drawn: Sequence[Charts]) -> None:
+def _write_figures(folder: Path, drawn: Sequence[tuple[TaskComparison, Charts]]) -> None:
     """The charts of each task as ``<number>_<classes>_<chart>.png``."""
     folder.mkdir(exist_ok=True)
     for earlier in folder.glob("[0-9]*_*.png"):  # of an earlier report, whose tasks may have been others
         earlier.unlink()
-    for number, (comparison, made) in enumerate(zip(comparisons, drawn, strict=True), start=1):
+    for number, (comparison, made) in enumerate(drawn, start=1):
         for name, chart in made.items():
             stem = re.sub(r"\W+", "_", f"{number}_{comparison.task.classes[:LONGEST]}_{name}")
             style.save(draw(chart), folder / f"{stem}.png")

@@ -9,8 +9,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from camri_exp.errors import UserError, first_line, nearest
-from camri_exp.schema.keys import COMMANDS, Open, Plugin, Plugins
+from camri_exp.schema.keys import COMMANDS
 from camri_exp.schema.plugins import check_arguments, target_of
+from camri_exp.schema.types import Open, Plugin, Plugins
 from camri_exp.schema.values import expected, is_valid, text_of
 
 MISSING = "???"
@@ -26,7 +27,7 @@ class Unresolved:
     message: str
 
 
-def check_values(values: dict[str, Any], command: str, known: Collection[str] = (), complete: bool = True) -> None:
+def check_values(values: dict[str, object], command: str, known: Collection[str] = (), complete: bool = True) -> None:
     """Check the keys and values of a config, but for the arguments of plug-ins. Nothing is imported for that.
 
     Args:
@@ -46,7 +47,7 @@ def check_values(values: dict[str, Any], command: str, known: Collection[str] = 
     _check_group(values, schema, "", command, complete)
 
 
-def check_plugins(values: dict[str, Any], command: str) -> None:
+def check_plugins(values: dict[str, object], command: str) -> None:
     """Check the arguments of all plug-ins against the annotations of their constructors, which are imported.
 
     Raises:
@@ -57,7 +58,7 @@ def check_plugins(values: dict[str, Any], command: str) -> None:
             _check_nested(values[group], group, fields_of(schema))
 
 
-def _check_group(values: dict[str, Any], schema: type, prefix: str, command: str, complete: bool) -> None:
+def _check_group(values: dict[str, object], schema: type, prefix: str, command: str, complete: bool) -> None:
     fields = fields_of(schema)
     for key, annotation in fields.items():
         name = prefix + key
@@ -75,7 +76,7 @@ def _check_group(values: dict[str, Any], schema: type, prefix: str, command: str
                 raise UserError(f"{prefix}{key}: {command} has no such key.{nearest(key, fields)}")
 
 
-def _check_value(value: Any, annotation: Any, name: str, command: str, complete: bool) -> None:
+def _check_value(value: object, annotation: object, name: str, command: str, complete: bool) -> None:
     if isinstance(value, Unresolved):
         raise UserError(value.message)
     group = group_of(annotation)
@@ -99,7 +100,7 @@ def _check_value(value: Any, annotation: Any, name: str, command: str, complete:
     _check_group(value, group, f"{name}.", command, complete)
 
 
-def expected_of(annotation: Any) -> str:
+def expected_of(annotation: object) -> str:
     """What a key expects, in words, groups included."""
     group = group_of(annotation)
     if group is None:
@@ -114,7 +115,7 @@ def fields_of(schema: type) -> dict[str, Any]:
     return inspect.get_annotations(schema)
 
 
-def group_of(annotation: Any) -> type | None:
+def group_of(annotation: object) -> type | None:
     """The class of keys in ``annotation``, also in ``Group | None``; None where it is a value."""
     for item in (annotation, *get_args(annotation)):
         if isinstance(item, type) and item.__module__ == Plugin.__module__:
@@ -122,7 +123,7 @@ def group_of(annotation: Any) -> type | None:
     return None
 
 
-def _check_nested(node: Any, key: str, skip: Collection[str] = ()) -> None:
+def _check_nested(node: object, key: str, skip: Collection[str] = ()) -> None:
     """Check ``node`` if it is a plug-in, and all plug-ins in it."""
     if isinstance(node, Unresolved):
         raise UserError(node.message)

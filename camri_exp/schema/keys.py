@@ -7,81 +7,25 @@ a larger value could only be a slip that exhausts memory.
 
 from typing import Annotated, Any, Literal
 
+from camri_exp.schema.data_keys import Data
+from camri_exp.schema.types import (
+    BatchSize,
+    Bias,
+    Classes,
+    Confidence,
+    Count,
+    Device,
+    Limit,
+    Name,
+    Path,
+    Plugin,
+    Plugins,
+    Precision,
+    Recall,
+    Seed,
+    Share,
+)
 from camri_exp.schema.values import Pattern, Range, Words
-
-Count = Annotated[int, Range(least=1)]
-HeldOut = Annotated[float, Range(above=0, below=1)]
-Share = Annotated[float, Range(least=0, most=1)]
-Limit = Annotated[
-    Annotated[int, Range(least=0)] | Annotated[float, Range(above=0, most=1)],
-    Words("a whole number of batches, a share above 0.0 and at most 1.0"),
-]
-# A folder may be named by a number, which Hydra reads as one.
-Path = Annotated[str | int | float, Words("a path")]
-Name = Annotated[str | int | float, Words("a name")]
-Seed = Annotated[int, Range(0, 2**32 - 1)]
-Device = Annotated[str, Words("a device such as cpu, cuda or cuda:1")]
-BatchSize = Annotated[int, Range(1, 10**6)]
-# Classes may be named by whatever a folder or a CSV calls them, so "nan" and "true" are names too.
-ClassName = bool | int | str | Annotated[float, Range(finite=False)]
-Classes = Annotated[ClassName | list[ClassName] | None, Words("an id, a name, a list of either, or null")]
-Precision = Literal[
-    "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "transformer-engine",
-    "transformer-engine-float16", "32", "16", "bf16", "64", 32, 16, 64,
-]  # fmt: skip
-
-
-class Open:
-    """A group whose further keys are checked by the object that is built of it."""
-
-
-class Plugin(Open):
-    """A group with ``_target_``."""
-
-
-class Plugins:
-    """A group of plug-ins by name; null leaves one out."""
-
-
-class Augmentation(Open):
-    flip: bool = False
-    crop: float = 0.0
-    degrees: float = 0.0
-    scale: float = 0.0
-    shift: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    resized_crop: float = 0.0
-
-
-class Imbalance(Open):
-    profile: Literal["class", "exponential", "step"]
-    ratio: float
-    class_name: Classes = None
-    seed: Annotated[int, Range(least=0)] = 0
-
-
-class Oversample(Open):
-    class_name: Annotated[ClassName | list[ClassName], Words("an id, a name, or a list of either")]
-    factor: float | list[float]
-    seed: Annotated[int, Range(least=0)] = 0
-
-
-class Data(Plugin):
-    name: str
-    root: Path | None = None
-    important_class: Classes = None
-    batch_size: BatchSize = 64
-    image_size: Annotated[int, Range(1, 4096)] = 32
-    test_fraction: HeldOut = 0.2
-    val_fraction: HeldOut = 0.1
-    folds: Annotated[int, Range(2, 1000)] | None = None
-    fold: Annotated[int, Range(least=0)] = 0
-    calibration_fraction: Annotated[float, Range(least=0, below=1)] = 0.0
-    augmentation: Augmentation | None = None
-    imbalance: Imbalance | None = None
-    oversample: Oversample | None = None
-    views: Annotated[int, Range(1, 1000)] = 1
 
 
 class PartialAUC:
@@ -179,10 +123,6 @@ class Train:
     logger: Plugins = Plugins()
 
 
-Recall = Annotated[float, Range(above=0, below=1)] | None
-Confidence = Annotated[float, Range(above=0, below=1)]
-
-
 class DataRoot:
     root: Path | None
 
@@ -201,9 +141,6 @@ class Evaluate:
     device: Device | None
     data: DataRoot
     logger: Plugins = Plugins()
-
-
-Bias = Annotated[float | Literal["auto"], Words("a number, or auto for the one chosen on validation")]
 
 
 class Predict:

@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from camri_exp.schema.check import expected_of, fields_of, group_of
-from camri_exp.schema.keys import COMMANDS, Plugin, Plugins
+from camri_exp.schema.keys import COMMANDS
 from camri_exp.schema.plugins import NOT_ARGUMENTS, parameters_of, target_of
+from camri_exp.schema.types import Plugin, Plugins
 from camri_exp.schema.values import expected, text_of
 
 LINE = re.compile(r"( *)([\w.@/]+):(.*)")
@@ -101,7 +101,7 @@ def plugin_keys(path: Path) -> list[Key]:
     return keys
 
 
-def documented_arguments(target: Any) -> dict[str, str]:
+def documented_arguments(target: object) -> dict[str, str]:
     """The arguments that the docstrings of a class and its bases describe under ``Args:``, in Google's style."""
     meanings: dict[str, str] = {}
     for kind in inspect.getmro(target) if inspect.isclass(target) else (target,):

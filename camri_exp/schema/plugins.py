@@ -29,7 +29,7 @@ MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 class Parameter:
     """A parameter of a constructor; ``annotation`` is None where it cannot be checked against a config."""
 
-    annotation: Any
+    annotation: object
     default: object
 
 
@@ -130,7 +130,7 @@ def _functions(target: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
             yield vars(base)["__init__"]
 
 
-def _evaluated(annotation: Any, function: Callable[..., Any]) -> Any:
+def _evaluated(annotation: object, function: Callable[..., Any]) -> Any:
     """An annotation that is a string, evaluated where it was written; Any where that fails."""
     if not isinstance(annotation, str):
         return annotation
@@ -140,7 +140,7 @@ def _evaluated(annotation: Any, function: Callable[..., Any]) -> Any:
         return Any
 
 
-def data_only(annotation: Any) -> Any:
+def data_only(annotation: object) -> Any:
     """``annotation`` restricted to what a config can hold; None where nothing is left, or anything is allowed.
 
     Of ``float | Tensor``, ``float`` is left: a config cannot hold a tensor.
@@ -167,11 +167,11 @@ def _union(members: tuple[Any, ...]) -> Any:
     return Union[tuple(kept)] if any(data is not type(None) for data in kept) else None  # noqa: UP007
 
 
-def _is_enum(annotation: Any) -> bool:
+def _is_enum(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, enum.Enum)
 
 
-def _class_as_data(kind: Any, arguments: tuple[Any, ...]) -> Any:
+def _class_as_data(kind: object, arguments: tuple[Any, ...]) -> Any:
     if not isinstance(kind, type) or kind is object or kind is inspect.Parameter.empty:
         return None
     if issubclass(kind, os.PathLike):

@@ -52,7 +52,7 @@ class Words:
     text: str
 
 
-def is_valid(value: object, annotation: Any) -> bool:
+def is_valid(value: object, annotation: object) -> bool:
     """Whether ``value``, made of plain JSON types, is one of ``annotation``: no conversion, and no NaN or infinity.
 
     An annotation that pydantic cannot read allows any value.
@@ -75,7 +75,7 @@ def _adapter(annotation: Any) -> Any:
     return TypeAdapter(annotation, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
-def expected(annotation: Any) -> str:
+def expected(annotation: object) -> str:
     """What ``annotation`` allows, in words: ``a whole number of at least 1, or null``."""
     options = list(dict.fromkeys(_options(annotation)))
     options.sort(key=lambda option: option == "null")

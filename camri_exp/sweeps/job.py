@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import math
 import os
 import shutil
 import socket
@@ -21,13 +20,12 @@ from omegaconf import DictConfig
 from camri_exp.errors import UserError, first_line
 from camri_exp.files import claimed
 from camri_exp.identity import config_hash
-from camri_exp.metrics.threshold import recall_if_accurate
 from camri_exp.reporting.ranking import resolve_ranks
 from camri_exp.results import FAILURE, JOB, PREDICTIONS, RESULT, FailureRecord, JobRecord, RunResult
 from camri_exp.stored_config import CONFIG
+from camri_exp.sweeps.objectives import Objectives, objectives
 
 log = logging.getLogger(__name__)
-Objectives = tuple[float, float] | float
 LEFTOVERS = (
     RESULT,
     FAILURE,
@@ -49,18 +47,6 @@ def run(cfg: DictConfig, train: Callable[[DictConfig], RunResult]) -> Objectives
     except (UserError, OSError) as error:  # a full disk, say: not even the failure can be recorded
         print(f"{folder.name} could not run: {first_line(error)}", file=sys.stderr)
         return None
-
-
-def objectives(result: RunResult, min_accuracy: float | None) -> Objectives | None:
-    """What a search maximises: validation accuracy and recall of the important class, or one number for both.
-
-    None where the validation split has no image of the important class: a search would end at NaN, not at None.
-    """
-    if math.isnan(result.val.recall_important):
-        return None
-    if min_accuracy is None:
-        return result.val.accuracy, result.val.recall_important
-    return recall_if_accurate(result.val.recall_important, result.val.accuracy, min_accuracy)
 
 
 def _run_claimed(cfg: DictConfig, train: Callable[[DictConfig], RunResult], folder: Path) -> Objectives | None:

@@ -21,7 +21,8 @@ from camri_exp.models.factory import build_feature_classifier
 from camri_exp.models.frozen import training_device, use_features
 from camri_exp.models.lightning_speedups import keep_freed_memory
 from camri_exp.models.metadata import FrozenBackbone, metadata_of
-from camri_exp.sweeps.job import Job, Objectives
+from camri_exp.sweeps.job import Job
+from camri_exp.sweeps.objectives import Objectives
 from camri_exp.sweeps.stackable import PlannedJob
 from camri_exp.training.data_checks import check_mixing
 from camri_exp.training.factory import build_optimizer, build_scheduler

@@ -27,8 +27,8 @@ class GridSweeper(BasicSweeper):
         from camri_exp.errors import UserError
         from camri_exp.files import atomic_write
         from camri_exp.identity import job_name
-        from camri_exp.results import add_to_plan
         from camri_exp.signals import exit_code
+        from camri_exp.sweep_plan import add_to_plan
         from camri_exp.sweeps.progress import SweepProgress
 
         assert self.config is not None

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from camri_exp.files import TEMPORARY
-from camri_exp.results import JOB, PLAN, PREDICTIONS, RESULT, read_plan
+from camri_exp.results import JOB, PREDICTIONS, RESULT
 from camri_exp.stored_config import CONFIG
+from camri_exp.sweep_plan import PLAN, read_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 6

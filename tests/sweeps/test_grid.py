@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from camri_exp.errors import UserError
-from camri_exp.results import add_to_plan
+from camri_exp.sweep_plan import add_to_plan
 from camri_exp.sweeps.grid import expand
 
 KEYS = {"ce": ["label_smoothing"], "camri": ["margin", "scale"], "arcface": ["margin", "scale"], "wce": ["weight"]}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from camri_exp.results import RunResult
-from camri_exp.sweeps.job import objectives
+from camri_exp.sweeps.objectives import objectives
 from tests.helpers.generated_runs import write_run
 
 
