@@ -51,6 +51,7 @@ ADDED_LATER: dict[str, Any] = {
 }
 ABSENT = object()
 CLASS_METRICS = ("important", "val/recall_at_accuracy")  # parts of the names of metrics that depend on the class
+WAYS_TO_READ = ("cache_dir", "cache", "workers")  # keys of data that change where pixels come from, but not the pixels
 NOT_PARAMETERS = ("_target_", "name")
 VARIED = ("loss=", "loss.", "seed=", "important_class=", "data.fold=")  # keys that jobs of a sweep usually differ by
 LONGEST = 140  # file systems take 255 bytes per name; the job's own files and W&B need the rest
@@ -109,7 +110,7 @@ def _hashed(cfg: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(with_run_dir(cfg, ""), resolve=True)
     assert isinstance(plain, dict)
     kept = {str(key): value for key, value in plain.items() if key not in NOT_HASHED}
-    kept["data"] = {key: value for key, value in kept.get("data", {}).items() if key != "cache_dir"}
+    kept["data"] = {key: value for key, value in kept.get("data", {}).items() if key not in WAYS_TO_READ}
     if kept["data"].get("root") == os.environ.get("CAMRI_DATA", "data"):
         kept["data"] = kept["data"] | {"root": "$CAMRI_DATA"}
     return _without_later_keys(kept)

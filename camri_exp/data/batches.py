@@ -23,6 +23,7 @@ class Batches(pl.LightningDataModule):
         splits: the images of each split.
         larger: uint8 (N, C, H, W), the images of all splits at the size from which random crops are cut; None where
             they are cut from the images themselves.
+        cache: whether the pixels of all images are stored; else they are decoded for each batch.
         features: of each split, where batches are made of features instead of images.
     """
 
@@ -36,6 +37,7 @@ class Batches(pl.LightningDataModule):
     mixing: Mixing
     oversample: Mapping[str, Any] | None
     larger: Tensor | None = None
+    cache: bool = True
     features: dict[str, Tensor] | None = None
 
     def length(self, split: str) -> int:
@@ -65,6 +67,8 @@ class Batches(pl.LightningDataModule):
     def _move_to_gpu(self) -> None:
         """Move all images to the GPU that trains, which saves a copy per batch and the waiting for the CPU."""
         images = self.inputs("train").images
+        if self.features is None and not self.cache:
+            return
         if self.device == "cpu" or self.trainer is None or images.is_cuda:
             return
         device = self.trainer.strategy.root_device

@@ -77,6 +77,7 @@ def _fingerprint(source: Source, location: str) -> tuple[str, npt.NDArray[np.int
     """The name of the cache, and the times at which the inodes of the files last changed."""
     changed = np.zeros(len(source.files), dtype=np.int64)
     digest = hashlib.sha256(f"{VERSION} {source.shape} {source.facts} {location}".encode())
+    digest.update(b"" if source.unstored is None else b" without pixels")
     for i, path in enumerate(source.files):
         try:
             status = os.stat(path)
@@ -109,21 +110,29 @@ def _open(folder: Path, source: Source, changed: npt.NDArray[np.int64]) -> Image
     file, shape = folder / "pixels", source.shape
     try:
         facts = json.loads((folder / "facts.json").read_text())
-        if file.stat().st_size != int(np.prod(shape)) or facts["checksum"] != _checksum(folder):
+        if file.stat().st_size != _stored_bytes(source) or facts["checksum"] != _checksum(folder):
             return None
         if content.is_stale(folder, source.files, changed):
             return None
-        # Read-only: Linux refuses a copy-on-write mapping that is larger than the machine's memory.
-        mapped = np.memmap(file, np.uint8, "r", shape=shape)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch has no read-only tensors; this one is never written to
-            pixels = torch.from_numpy(mapped)
+        pixels = _mapped(file, shape) if source.unstored is None else source.unstored
         target, moments = np.load(folder / "target.npy"), np.load(folder / "moments.npy")
         corrupt = dict(zip(facts["broken"], facts["reasons"], strict=True))
         contents = np.resize(np.load(folder / content.CONTENTS), shape[0])  # of all files where some hold many images
         return ImageTable(pixels, target, facts["names"], moments, contents, corrupt, facts["note"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _mapped(file: Path, shape: tuple[int, int, int, int]) -> torch.Tensor:
+    # Read-only: Linux refuses a copy-on-write mapping that is larger than the machine's memory.
+    mapped = np.memmap(file, np.uint8, "r", shape=shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch has no read-only tensors; this one is never written to
+        return torch.from_numpy(mapped)
+
+
+def _stored_bytes(source: Source) -> int:
+    return int(np.prod(source.shape)) if source.unstored is None else 0
 
 
 def _checksum(folder: Path) -> int:
@@ -144,14 +153,14 @@ def _build(folder: Path, source: Source) -> None:
     temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     for abandoned in folder.parent.glob(f"{folder.name}.*.tmp"):  # by a process that was killed
         shutil.rmtree(abandoned, ignore_errors=True)
-    size = f"{(mebibytes := np.prod(source.shape) / 2**20):,.0f} MiB"
+    size = f"{(mebibytes := _stored_bytes(source) / 2**20):,.0f} MiB"
     if mebibytes > ANNOUNCED:
         print(f"decoding images to {size} in {folder.parent}; data.cache_dir=DIR puts them elsewhere.", file=sys.stderr)
     target, names, images = source.read()
     try:
         temporary.mkdir()
         content.store(temporary, source.files)
-        moments, corrupt = _write_pixels(temporary / "pixels", images, source.shape)
+        moments, corrupt = _write_pixels(temporary / "pixels", images, source)
         np.save(temporary / "target.npy", target)
         np.save(temporary / "moments.npy", moments)
         facts = {"names": list(names), "broken": list(corrupt), "reasons": list(corrupt.values())}
@@ -169,19 +178,24 @@ def _build(folder: Path, source: Source) -> None:
 
 
 def _write_pixels(
-    path: Path, images: Iterable[Pixels | str], shape: tuple[int, int, int, int]
+    path: Path, images: Iterable[Pixels | str], source: Source
 ) -> tuple[npt.NDArray[np.float64], dict[int, str]]:
-    """Write the pixels of all images, zeros for corrupt ones; returns their moments, and why files are corrupt."""
+    """Write the pixels of all images, zeros for corrupt ones; returns their moments, and why files are corrupt.
+
+    Nothing is written for a source without stored pixels.
+    """
+    shape, stored = source.shape, source.unstored is None
     moments, corrupt = np.zeros((shape[0], 2 * shape[1])), {}
     with open(path, "wb") as file:
-        if hasattr(os, "posix_fallocate"):  # if the disk is too small, fail now and not after hours
+        if stored and hasattr(os, "posix_fallocate"):  # if the disk is too small, fail now and not after hours
             os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)))
         for index, pixels in enumerate(tqdm(images, total=shape[0], unit="image", desc="decoding", disable=None)):
             if isinstance(pixels, str):
                 corrupt[index] = pixels
                 pixels = np.zeros(shape[1:], np.uint8)
             moments[index] = channel_moments(pixels[None])[0]
-            file.write(pixels.data)
+            if stored:
+                file.write(pixels.data)
         file.flush()
         os.fsync(file.fileno())  # otherwise a power cut could leave the new name without the pixels
     return moments, corrupt

@@ -1,6 +1,7 @@
 """The user's images: one folder per class, optionally in train, val and test, or a CSV file that lists them."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,8 @@ class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
             raise ValueError(f"channels={channels}; expected 3 (colour) or 1 (grey)")
         self.channels, self.on_error, self.max_pixels = channels, on_error, max_pixels
         self.drop_leaked, self.group_pattern = drop_leaked, groups
+        if groups == NEAR_COPIES and not self.cache:
+            raise ValueError("cache=false with groups=near_copies; near copies are searched among decoded images")
         self.range = None if range is None else (range[0], range[1])
 
     @property
@@ -109,6 +112,8 @@ class FolderDataModule(HashSplitDataModule, ImageFileDataModule):
         target = [ids[file.label] for file in files]
         with pixel_limit(self.max_pixels):
             images = self.read(paths, target, names, folder, self.on_error, self.max_pixels)
+        if not self.cache:
+            print("data.cache=false: near copies of training images are not searched.", file=sys.stderr)
         if self.group_pattern == NEAR_COPIES:
             groups = look_alikes(images.pixels, names)
             grouped = [replace(file, group=group) for file, group in zip(listed, groups, strict=True)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from camri_exp.data.decode import CORRUPT, decode_image, reason
 from camri_exp.data.preprocessing import Preprocessing
@@ -28,6 +29,7 @@ class Source:
         read: returns labels (N,), names, and an iterator of images: uint8 (C, H, W), or for a file that cannot be used
             the reason.
         maxima: after reading, the largest value of each 16-bit image.
+        unstored: stands for the pixels where the cache is to hold all but these; None stores them.
     """
 
     files: Sequence[str | Path]
@@ -35,6 +37,7 @@ class Source:
     shape: tuple[int, int, int, int]
     read: Callable[[], tuple[npt.NDArray[np.int64], Sequence[str], Iterable[Pixels | str]]]
     maxima: list[int] = field(default_factory=list)
+    unstored: Tensor | None = None
 
 
 def image_files(
@@ -43,8 +46,12 @@ def image_files(
     names: Sequence[str],
     preprocessing: Preprocessing,
     max_pixels: int | None = None,
+    unstored: Tensor | None = None,
 ) -> Source:
-    """A source with one image per file, decoded by ``decode_image``; ``max_pixels`` decides which files are refused."""
+    """A source with one image per file, decoded by ``decode_image``.
+
+    ``max_pixels`` decides which files are refused; ``unstored`` is that of ``Source``.
+    """
     size = preprocessing.image_size
     shape = (len(paths), preprocessing.channels, size, size)
     labels = np.asarray(target, dtype=np.int64)
@@ -57,7 +64,9 @@ def image_files(
         facts += f" {preprocessing}"
     facts += f" range={preprocessing.range}" if preprocessing.range else ""
     maxima: list[int] = []
-    return Source(paths, facts, shape, lambda: (labels, names, _decoded(paths, preprocessing, maxima)), maxima)
+    return Source(
+        paths, facts, shape, lambda: (labels, names, _decoded(paths, preprocessing, maxima)), maxima, unstored
+    )
 
 
 def _decoded(

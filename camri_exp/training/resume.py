@@ -14,7 +14,7 @@ from camri_exp.stored_config import CONFIG, GROUPS, load_run_config, named_targe
 MISSING = "(absent)"
 LIMITS = ("max_epochs", "max_steps", "max_time")
 # What may change without making it another run: how it is trained further, where it is logged, and where its data is.
-FREE = ("trainer", "logger", "data.root", "data.cache_dir")
+FREE = ("trainer", "logger", "data.root", "data.cache_dir", "data.cache", "data.workers")
 
 
 def resumed_config(cfg: DictConfig, run_dir: Path) -> DictConfig:
