@@ -2,19 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from copy import deepcopy
+import pickle
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from camri_exp.cli import CONFIGS
 from camri_exp.errors import UserError
-from camri_exp.identity import config_hash, with_run_dir
+from camri_exp.identity import hash_of_plain, set_run_dir
 from camri_exp.instantiate import partial_of
 from camri_exp.models.fine_tuning import FineTuning
 from camri_exp.reporting.ranking import resolve_ranks
@@ -39,25 +39,41 @@ class PlannedJob:
 
     Attributes:
         number: its position in the sweep.
-        hydra: its composed config with Hydra's own part.
+        hydra: its composed config with Hydra's own part; ``HydraConfig`` holds it while the job is treated.
+        given: its config as composed, whose interpolations tell what depends on the seed and on the class.
         cfg: its config, resolved.
         folder: its folder.
-        digest: the hash of its config.
     """
 
     number: int
     hydra: DictConfig
+    given: DictConfig
     cfg: DictConfig
     folder: Path
-    digest: str
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """The config as plain values, without the folder of the run."""
+        values = OmegaConf.to_container(self.cfg, resolve=True)
+        assert isinstance(values, dict)
+        plain = {str(key): value for key, value in values.items()}
+        set_run_dir(plain, "")
+        return plain
+
+    @cached_property
+    def digest(self) -> str:
+        """The hash of its config."""
+        return hash_of_plain(self.plain)
 
     @property
     def shape(self) -> str:
         """Equal for jobs that share features and the shape of what is trained."""
-        plain = OmegaConf.to_container(with_run_dir(self.cfg, ""), resolve=True)
-        assert isinstance(plain, dict)
-        shared = {key: plain[key] for key in SHARED}
+        shared = {key: self.plain[key] for key in SHARED}
         return hashlib.sha256(json.dumps(shared, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    def use(self) -> None:
+        """Let Hydra's config be that of the job."""
+        HydraConfig.instance().cfg = cast(Any, self.hydra)
 
     @property
     def is_done(self) -> bool:
@@ -67,17 +83,22 @@ class PlannedJob:
 def planned(number: int, composed: DictConfig) -> PlannedJob:
     """The job of a composed config, in the folder that Hydra would give it; Hydra's config is then that of the job."""
     HydraConfig.instance().set_config(composed)
+    hydra = HydraConfig.instance().cfg
+    assert isinstance(hydra, DictConfig)
     folder = Path(str(composed.hydra.sweep.dir), str(composed.hydra.sweep.subdir)).absolute()
-    with read_write(composed.hydra.runtime), open_dict(composed.hydra.runtime):
-        composed.hydra.runtime.output_dir = str(folder)
-    HydraConfig.instance().set_config(composed)
-    cfg = deepcopy(composed)  # with the values that are resolved once for all jobs, such as the start of the sweep
-    with read_write(cfg), open_dict(cfg):
-        del cfg["hydra"]
+    for runtime in (composed.hydra.runtime, hydra.hydra.runtime):
+        with read_write(runtime), open_dict(runtime):
+            runtime.output_dir = str(folder)
+    given = pickle.loads(pickle.dumps(composed))  # with what is resolved once for all jobs, as the start of the sweep
+    with read_write(given), open_dict(given):
+        del given["hydra"]
+    resolve_ranks(given)
+    given.trainer.enable_progress_bar = False
+    cfg = pickle.loads(pickle.dumps(given))
     OmegaConf.resolve(cfg)
-    resolve_ranks(cfg)
-    cfg.trainer.enable_progress_bar = False
-    return PlannedJob(number, composed, cfg, folder, config_hash(cfg))
+    job = PlannedJob(number, hydra, given, cfg, folder)
+    assert job.digest  # of the config before the job starts
+    return job
 
 
 def obstacle(job: PlannedJob) -> str | None:
@@ -92,9 +113,9 @@ def obstacle(job: PlannedJob) -> str | None:
         return f"loss.{changing[0]}"
     if job.cfg.loss.get("decoder", "argmax") != "argmax":
         return f"loss.decoder={job.cfg.loss.decoder}"
-    if not _has_elementwise_optimizer(json.dumps(_plain(job.cfg.optimizer))):
+    if not _has_elementwise_optimizer(json.dumps(job.plain["optimizer"])):
         return f"optimizer._target_={job.cfg.optimizer.get('_target_')}, which mixes the elements of a parameter"
-    return _differs(job.cfg.trainer, CONFIGS / "trainer" / "default.yaml", "trainer", FREE) or _callbacks(job.cfg)
+    return _differs(job.plain["trainer"], "trainer", FREE) or _callbacks(job.plain["callbacks"])
 
 
 @lru_cache
@@ -106,10 +127,10 @@ def _has_elementwise_optimizer(node: str) -> bool:
         return True
 
 
-def _callbacks(cfg: DictConfig) -> str | None:
+def _callbacks(callbacks: Mapping[str, Any]) -> str | None:
     """The first callback that a stack does not have, or does not do as configured."""
-    default = _plain(OmegaConf.load(CONFIGS / "callbacks" / "default.yaml"))
-    given = {name: node for name, node in _plain(with_run_dir(cfg, "").callbacks).items() if node}
+    default = _default("callbacks")
+    given = {name: node for name, node in callbacks.items() if node}
     monitor = str(given.get("best", {}).get("monitor"))
     if not (monitor in MONITORS or monitor.startswith("val/recall/")):
         return f"callbacks.best.monitor={monitor}"
@@ -123,16 +144,16 @@ def _callbacks(cfg: DictConfig) -> str | None:
     return None
 
 
-def _differs(node: DictConfig, default: Path, name: str, free: Sequence[str]) -> str | None:
-    """The first key of ``node`` that has another value than in the file ``default``."""
-    expected = _plain(OmegaConf.load(default))
-    for key, value in _plain(node).items():
-        if key not in free and value != expected.get(key):
-            return f"{name}.{key}={value}"
+def _differs(node: Mapping[str, Any], group: str, free: Sequence[str]) -> str | None:
+    """The first key of ``node`` that has another value than by default in its group."""
+    for key, value in node.items():
+        if key not in free and value != _default(group).get(key):
+            return f"{group}.{key}={value}"
     return None
 
 
-def _plain(node: Any) -> dict[str, Any]:
-    values = OmegaConf.to_container(node, resolve=False)
+@cache
+def _default(group: str) -> dict[str, Any]:
+    values = OmegaConf.to_container(OmegaConf.load(CONFIGS / group / "default.yaml"), resolve=False)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}

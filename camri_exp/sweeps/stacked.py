@@ -5,11 +5,11 @@ import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytorch_lightning as pl
-from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
 from camri_exp.cli import check_config
 from camri_exp.data.base import ImageDataModule
@@ -17,6 +17,7 @@ from camri_exp.data.factory import important_class_ids
 from camri_exp.data.splits import SPLITS
 from camri_exp.errors import UserError, first_line
 from camri_exp.files import claimed
+from camri_exp.identity import identity_of
 from camri_exp.models.factory import build_feature_classifier
 from camri_exp.models.frozen import training_device, use_features
 from camri_exp.models.lightning_speedups import keep_freed_memory
@@ -77,7 +78,7 @@ class StackedJobs:
 
     def _start(self, planned: PlannedJob, claims: ExitStack) -> Job | None:
         """Claim and start a job; None where there is nothing to do, or another process does it."""
-        HydraConfig.instance().set_config(planned.hydra)
+        planned.use()
         try:
             planned.folder.mkdir(parents=True, exist_ok=True)
             if claims.enter_context(claimed(planned.folder, "Give another folder: hydra.sweep.dir=DIR")) is not None:
@@ -147,7 +148,7 @@ class StackedJobs:
             self.report(f"{number + 1}/{len(fit.stack.blocks)} seeds written")
 
     def _write_job(self, files: RunFiles, last: Weights, best: Weights, planned: PlannedJob, job: Job) -> None:
-        HydraConfig.instance().set_config(planned.hydra)
+        planned.use()
         try:
             with job.output():
                 print(self.notices, end="")
@@ -164,7 +165,7 @@ class StackedJobs:
     def _member(self, planned: PlannedJob) -> Member:
         """The run of a job with its initial weights, as it has them alone."""
         cfg = planned.cfg
-        HydraConfig.instance().set_config(planned.hydra)
+        planned.use()
         data = self._data(planned)
         metadata = metadata_of(cfg, data, important_class_ids(cfg, data))
         pl.seed_everything(cfg.seed, verbose=False)
@@ -172,6 +173,8 @@ class StackedJobs:
             cfg, replace(metadata, frozen=self.frozen), build_optimizer(cfg), build_scheduler(cfg)
         )
         check_mixing(cfg, data, model.loss)
+        own = identity_of(planned.given, model.needs)
+        OmegaConf.update(cfg, "identity", asdict(own), force_add=True)
         return Member(cfg, model)
 
     def _data(self, planned: PlannedJob) -> ImageDataModule:

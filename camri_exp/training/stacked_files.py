@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,6 @@ class RunFiles:
             UserError: its loss became NaN or infinite.
         """
         own = identity.identity_of(self.cfg, self.model.needs)
-        OmegaConf.update(self.cfg, "identity", asdict(own), force_add=True)
         with atomic_write(run_dir / CONFIG) as file:
             file.write(OmegaConf.to_yaml(self.cfg, resolve=True))
         if self.cfg.model.bundle and self.model.metadata.frozen is not None:

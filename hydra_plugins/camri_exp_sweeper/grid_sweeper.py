@@ -10,6 +10,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import OmegaConf
 
+from hydra_plugins.camri_exp_sweeper.composition import Composer
 from hydra_plugins.camri_exp_sweeper.stacked_launcher import StackedLauncher
 
 
@@ -21,6 +22,7 @@ class GridSweeper(BasicSweeper):
 
     def __init__(self, params: dict[str, Any] | None = None) -> None:
         super().__init__(max_batch_size=None, params=params)
+        self.composer: Composer | None = None
 
     def sweep(self, arguments: list[str]) -> Any:
         from camri_exp.cli import fail
@@ -43,6 +45,8 @@ class GridSweeper(BasicSweeper):
         except UserError as error:
             fail(error)
         launcher = self.chosen_launcher(jobs)
+        if isinstance(launcher, StackedLauncher):
+            launcher.composer = self.composer
         launch, rerun = self.config.sweep.launch, self.config.sweep.rerun
         try:
             with SweepProgress(
@@ -104,4 +108,5 @@ class GridSweeper(BasicSweeper):
         """The config of a job with these overrides."""
         assert self.hydra_context is not None
         assert self.config is not None
-        return self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        self.composer = self.composer or Composer(self.hydra_context.config_loader, self.config)
+        return self.composer(overrides)

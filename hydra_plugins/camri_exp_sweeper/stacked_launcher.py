@@ -11,6 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, open_dict
 
+from hydra_plugins.camri_exp_sweeper.composition import Composer
+
 
 class StackedLauncher(BasicLauncher):
     """Trains the jobs that can be stacked as few programs, and then the others one after the other.
@@ -19,6 +21,7 @@ class StackedLauncher(BasicLauncher):
     """
 
     status = ""  # what is being done, for the progress line
+    composer: Composer | None = None  # that of the sweeper, which has composed most of what is needed
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from camri_exp.sweeps.stacked import StackedJobs
@@ -68,7 +71,8 @@ class StackedLauncher(BasicLauncher):
     def _composed(self, number: int, overrides: Sequence[str]) -> DictConfig:
         assert self.hydra_context is not None
         assert self.config is not None
-        composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        self.composer = self.composer or Composer(self.hydra_context.config_loader, self.config)
+        composed = self.composer(overrides)
         with open_dict(composed):
             composed.hydra.job.id = composed.hydra.job.num = number
         return composed

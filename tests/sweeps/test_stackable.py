@@ -23,8 +23,8 @@ from tests.helpers.configs import composed
 def test_a_loss_that_changes_during_training_is_trained_alone(
     tmp_path: Path, overrides: list[str], reason: str | None
 ) -> None:
-    cfg = composed("train", "model.frozen=true", "model.pretrained=true", *overrides)
+    cfg = composed("train", "logger=none", "model.frozen=true", "model.pretrained=true", *overrides)
     for callback in ("best", "last"):
         cfg.callbacks[callback].dirpath = str(tmp_path)
     cfg.callbacks.metrics_csv.run_dir = str(tmp_path)
-    assert obstacle(PlannedJob(0, cfg, cfg, tmp_path, "0")) == reason
+    assert obstacle(PlannedJob(0, cfg, cfg, cfg, tmp_path)) == reason
