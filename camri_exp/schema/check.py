@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from camri_exp.errors import UserError, first_line, nearest
 from camri_exp.schema.keys import COMMANDS
 from camri_exp.schema.plugins import check_arguments, target_of
-from camri_exp.schema.types import Open, Plugin, Plugins
+from camri_exp.schema.types import Group, Open, Plugin, Plugins
 from camri_exp.schema.values import expected, is_valid, text_of
 
 MISSING = "???"
@@ -118,7 +118,7 @@ def fields_of(schema: type) -> dict[str, Any]:
 def group_of(annotation: object) -> type | None:
     """The class of keys in ``annotation``, also in ``Group | None``; None where it is a value."""
     for item in (annotation, *get_args(annotation)):
-        if isinstance(item, type) and item.__module__ == Plugin.__module__:
+        if isinstance(item, type) and issubclass(item, Group):
             return item
     return None
 

@@ -1,8 +1,7 @@
 """The keys of every command, with their types. What they mean is said by the comments of ``configs/``.
 
-A class is a group of keys; an attribute with a value may be left out. Plug-ins, which have ``_target_``, are checked
-by their constructors instead (``plugins``); for data sets there are bounds in addition. An upper bound is there where
-a larger value could only be a slip that exhausts memory.
+Plug-ins, which have ``_target_``, are checked by their constructors instead (``plugins``); for data sets there are
+bounds in addition. An upper bound is there where a larger value could only be a slip that exhausts memory.
 """
 
 from typing import Annotated, Any, Literal
@@ -15,6 +14,7 @@ from camri_exp.schema.types import (
     Confidence,
     Count,
     Device,
+    Group,
     Limit,
     Name,
     Path,
@@ -28,7 +28,7 @@ from camri_exp.schema.types import (
 from camri_exp.schema.values import Pattern, Range, Words
 
 
-class PartialAUC:
+class PartialAUC(Group):
     weight: Annotated[float, Range(above=0)]
     beta: Annotated[float, Range(above=0, most=1)] = 0.1
     margin: Annotated[float, Range(above=0)] = 1.0
@@ -40,7 +40,7 @@ class Loss(Plugin):
     partial_auc: PartialAUC | None = None
 
 
-class Model:
+class Model(Group):
     name: str
     freeze_epochs: Annotated[int, Range(least=0)]
     channels_last: bool
@@ -91,7 +91,7 @@ class Trainer(Plugin):
     min_steps: Annotated[int, Range(least=0)] | None = None
 
 
-class Sweep:
+class Sweep(Group):
     name: Name
     rerun: Literal["failed", "all", "none"]
     only: Annotated[dict[str, Any] | None, Words("lists of values by loss and key")]
@@ -104,7 +104,7 @@ class Sweep:
     min_accuracy: Share | None = None
 
 
-class Train:
+class Train(Group):
     important_class: Classes
     seed: Seed
     test_checkpoint: str
@@ -123,11 +123,11 @@ class Train:
     logger: Plugins = Plugins()
 
 
-class DataRoot:
+class DataRoot(Group):
     root: Path | None
 
 
-class Evaluate:
+class Evaluate(Group):
     checkpoint: Path | None
     run: Path | None
     split: Literal["train", "val", "calibration", "test", "all"]
@@ -143,7 +143,7 @@ class Evaluate:
     logger: Plugins = Plugins()
 
 
-class Predict:
+class Predict(Group):
     checkpoint: Path | None
     images: Path | None
     output: Path | None
@@ -157,7 +157,7 @@ class Predict:
     device: Device | None
 
 
-class Export:
+class Export(Group):
     checkpoint: Path | None
     output: Path | None
     format: Literal["onnx", "torch"]
@@ -170,7 +170,7 @@ class Export:
     data: DataRoot
 
 
-class Report:
+class Report(Group):
     sweep: Path
     baseline: str
     tolerance: Share
@@ -184,7 +184,7 @@ class Report:
     figures: bool = True
 
 
-class Show:
+class Show(Group):
     data: Data
     seed: Seed
     images: Annotated[int, Range(1, 1000)]
@@ -192,6 +192,6 @@ class Show:
     output: Path
 
 
-COMMANDS: dict[str, type] = {
+COMMANDS: dict[str, type[Group]] = {
     "train": Train, "evaluate": Evaluate, "predict": Predict, "export": Export, "report": Report, "show": Show
 }  # fmt: skip

@@ -29,7 +29,11 @@ Confidence = Annotated[float, Range(above=0, below=1)]
 Bias = Annotated[float | Literal["auto"], Words("a number, or auto for the one chosen on validation")]
 
 
-class Open:
+class Group:
+    """Keys by name, with their types; an attribute with a value may be left out."""
+
+
+class Open(Group):
     """A group whose further keys are checked by the object that is built of it."""
 
 
@@ -37,5 +41,5 @@ class Plugin(Open):
     """A group with ``_target_``."""
 
 
-class Plugins:
+class Plugins(Group):
     """A group of plug-ins by name; null leaves one out."""
