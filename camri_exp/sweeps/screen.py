@@ -20,6 +20,7 @@ from camri_exp.reporting.runs import Run
 from camri_exp.reporting.selection import Protocol, TaskComparison, compare_methods, keeps_accuracy, rank
 from camri_exp.reporting.write import write
 from camri_exp.results import RunResult, read_predictions
+from camri_exp.sweeps.grid import ONLY
 
 BEST = 5
 SEEDS = "seed=range(5)"
@@ -83,7 +84,7 @@ def _images(run: Run) -> "np.ndarray[Any, np.dtype[np.int64]]":
 
 
 def proof(comparisons: Sequence[TaskComparison], given: Sequence[str]) -> str:
-    """The commands that train the whole network with the best settings of a screen, and with the baseline."""
+    """The command that trains the whole network with the best settings of a screen and the baseline, and its report."""
     lines = [HONEST]
     for comparison in comparisons:
         settings = best_settings(comparison)
@@ -92,15 +93,15 @@ def proof(comparisons: Sequence[TaskComparison], given: Sequence[str]) -> str:
                 f"No setting keeps the accuracy of {comparison.baseline.method} for {comparison.task.classes}."
             )
             continue
-        lines.append(f"To prove the best {len(settings)} with the whole network:")
         baseline = comparison.baseline.configuration
         assert baseline is not None
+        losses = grid([_loss(configuration) for configuration in (baseline, *settings)])
         common = _kept(given, REPLACED)
         common += [] if any(item.startswith("data=") for item in common) else ["data=folder"]
         chosen = [item for item in given if item.startswith("important_class=")]
-        for configuration in (baseline, *settings):
-            arguments = [*common, *chosen, *_loss(configuration), SEEDS, "sweep.name=screen_proof", "logger=none"]
-            lines.append(f"  python -m camri_exp.train -m {shlex.join(dict.fromkeys(arguments))}")
+        arguments = [*common, *chosen, *losses, SEEDS, "sweep.name=screen_proof", "logger=none"]
+        lines.append(f"To train the whole network with {comparison.baseline.method} and the best {len(settings)}:")
+        lines.append(f"  python -m camri_exp.train -m {shlex.join(dict.fromkeys(arguments))}")
         lines.append("  python -m camri_exp.report sweep=logs/sweeps/screen_proof")
     return "\n".join(lines)
 
@@ -112,6 +113,22 @@ def best_settings(comparison: TaskComparison) -> list[Configuration]:
         return []
     accurate = [c for c in comparison.candidates if keeps_accuracy(c, baseline, protocol)]
     return sorted(accurate, key=lambda c: rank(c, baseline, protocol.split), reverse=True)[:BEST]
+
+
+def grid(settings: Sequence[Sequence[str]]) -> list[str]:
+    """The overrides of one sweep that has these settings: for each loss the product of the values that it has in them.
+
+    Args:
+        settings: the overrides of each, ``["loss=camri", "loss.margin=0.1"]``.
+    """
+    values: dict[str, dict[str, list[str]]] = {}
+    for overrides in settings:
+        (loss,) = (item.removeprefix("loss=") for item in overrides if item.startswith("loss="))
+        own = values.setdefault(loss, {})
+        for key, _, value in (item.partition("=") for item in overrides if item.startswith("loss.")):
+            own.setdefault(key, []).append(value)
+    only = [(loss, key, dict.fromkeys(found)) for loss, own in values.items() for key, found in own.items()]
+    return [f"loss={','.join(values)}", *(f"{ONLY}{loss}.{key}={','.join(found)}" for loss, key, found in only)]
 
 
 def _loss(configuration: Configuration) -> list[str]:

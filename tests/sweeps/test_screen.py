@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from camri_exp.cli import register_resolvers
 from camri_exp.reporting.runs import Run
 from camri_exp.results import SplitMetrics
-from camri_exp.sweeps.screen import _kept, weakest
+from camri_exp.sweeps.grid import expand
+from camri_exp.sweeps.screen import _kept, grid, weakest
 
 
 def run_with(folder: Path, recalls: dict[str, float], counts: list[int]) -> Run:
@@ -35,6 +36,18 @@ def test_a_class_without_validation_images_is_last(tmp_path: Path) -> None:
     lines = weakest([run_with(tmp_path / "run", {"a": 0.9, "b": float("nan")}, [10, 0])], []).splitlines()
     assert lines[2].split(maxsplit=1) == ["b", "no image, n = 0"]
     assert lines[-1].endswith("important_class=a")
+
+
+def test_one_sweep_has_all_settings_of_a_proof() -> None:
+    settings = [
+        ["loss=ce"],
+        ["loss=camri", "loss.margin=0.1", "loss.scale=16"],
+        ["loss=wce", "loss.weight=4"],
+        ["loss=camri", "loss.margin=0.4", "loss.scale=16"],
+    ]
+    keys = {"ce": ["label_smoothing"], "camri": ["margin", "scale"], "wce": ["weight"]}
+    jobs = expand({}, {}, grid(settings), "camri", keys.__getitem__)
+    assert {frozenset(job) for job in jobs} == set(map(frozenset, settings))
 
 
 def test_overrides_that_are_replaced_are_left_out_and_others_kept() -> None:
