@@ -13,7 +13,7 @@ BLOCK = 10_000  # file names of a folder that are sorted at a time
 # Folders of systems and programs, which hold copies and previews of images; names in lower case.
 FOREIGN = {
     "__macosx", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "system volume information", "lost+found",
-    "__pycache__",
+    "__pycache__", "@recycle", "@recently-snapshot", "@tmp", "recycler", "found.000",
 }  # fmt: skip
 FOREIGN_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
 # Formats that Pillow recognises but cannot decode, or only by calling another program (Ghostscript for EPS).

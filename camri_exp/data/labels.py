@@ -15,8 +15,8 @@ REFUSED = ("Cc", "Cs", "Zl", "Zp")
 def cleaned(labels: Iterable[str], where: str) -> dict[str, str]:
     """Maps each label to its name: in Unicode's composed form (NFC), which file systems and editors differ in.
 
-    Labels that become one name, and names that differ in upper and lower case, compatible letters or spaces only, are
-    reported in one line.
+    Labels that become one name, and names that differ in upper and lower case, compatible letters, spaces or invisible
+    characters (such as a zero-width space) only, are reported in one line.
 
     Args:
         labels: as they were read.
@@ -36,11 +36,13 @@ def cleaned(labels: Iterable[str], where: str) -> dict[str, str]:
     for label, name in names.items():
         same_name[name].append(label)
     for name in same_name:
-        similar[" ".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
+        visible = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+        similar[" ".join(unicodedata.normalize("NFKC", visible).casefold().split())].append(name)
     merged = [name for name, group in same_name.items() if len(group) > 1]
     lines = [f"{name!r} is written in two Unicode forms, which are read as one class" for name in merged]
     lines += [
-        f"{' and '.join(map(repr, group))} differ in case, form or spaces only, and are {len(group)} classes"
+        f"{' and '.join(map(repr, group))} differ in case, form, spaces or invisible characters only, and are "
+        f"{len(group)} classes"
         for group in similar.values()
         if len(group) > 1
     ]

@@ -40,9 +40,8 @@ class Preprocessing:
                 raise ValueError(f"{name}={getattr(self, name)}; expected one of {', '.join(known)}")
         if not SMALLEST_CROP <= self.crop_fraction <= 1:
             raise ValueError(f"crop_fraction={self.crop_fraction}; expected a number from {SMALLEST_CROP} to 1")
-        if self.range is not None and not -math.inf < self.range[0] < self.range[1] < math.inf:
-            low, high = self.range
-            raise ValueError(f"range=[{low},{high}]; expected [low,high] with low below high")
+        if self.range is not None:
+            check_range(self.range)
 
     def square(self, image: Image.Image) -> Image.Image:
         """The square of ``image``, in its mode."""
@@ -52,6 +51,18 @@ class Preprocessing:
         resized = image.resize((sides[0], sides[1]), Image.Resampling[self.interpolation.upper()])
         left, top = (round((side - size) / 2) for side in sides)
         return resized.crop((left, top, left + size, top + size))
+
+
+def check_range(limits: tuple[float, float]) -> tuple[float, float]:
+    """``limits``, where they are a range: finite, and the first below the second.
+
+    Raises:
+        ValueError: they are not.
+    """
+    low, high = limits
+    if not -math.inf < low < high < math.inf:
+        raise ValueError(f"range=[{low},{high}]; expected [low,high] with low below high")
+    return limits
 
 
 @dataclass(frozen=True)

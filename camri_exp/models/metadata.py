@@ -5,9 +5,16 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Protocol
 
 from omegaconf import DictConfig
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from camri_exp.data.preprocessing import SMALLEST_CROP, Interpolation, ModelPreprocessing, Preprocessing, Resize
+from camri_exp.data.preprocessing import (
+    SMALLEST_CROP,
+    Interpolation,
+    ModelPreprocessing,
+    Preprocessing,
+    Resize,
+    check_range,
+)
 from camri_exp.records import Record
 
 LossFact = int | list[int]  # number of classes, ids of the important classes, or training images per class
@@ -68,7 +75,7 @@ class ModelMetadata(Record):
     resize: Resize = "squeeze"
     crop_fraction: Annotated[float, Field(ge=SMALLEST_CROP, le=1)] = 1.0
     interpolation: Interpolation = "bilinear"
-    range: tuple[float, float] | None = None
+    range: Annotated[tuple[float, float], AfterValidator(check_range)] | None = None
 
     @property
     def preprocessing(self) -> Preprocessing:

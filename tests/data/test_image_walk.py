@@ -28,7 +28,7 @@ def both(root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "folder", [".ipynb_checkpoints", ".hidden", *sorted(FOREIGN), "__MACOSX", "@eaDir", "$RECYCLE.BIN"]
+    "folder", [".ipynb_checkpoints", ".hidden", *sorted(FOREIGN), "__MACOSX", "@eaDir", "@Recycle", "$RECYCLE.BIN"]
 )
 def test_hidden_and_foreign_folders_are_not_read(
     tmp_path: Path, folder: str, capsys: pytest.CaptureFixture[str]

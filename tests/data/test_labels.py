@@ -35,7 +35,17 @@ def test_labels_that_differ_in_form_only_are_reported(capsys: pytest.CaptureFixt
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"DIR: '{COMPOSED}' is written in two Unicode forms, which are read as one class; ")
     for pair in ("'Cat' and 'cat'", "'a  b' and 'a b'", "'fish' and '\ufb01sh'"):
-        assert f"{pair} differ in case, form or spaces only, and are 2 classes" in line
+        assert f"{pair} differ in case, form, spaces or invisible characters only, and are 2 classes" in line
+
+
+@pytest.mark.parametrize("invisible", ["\u200b", "\ufeff", "\u00ad", "\u200e"])
+def test_labels_that_differ_in_invisible_characters_are_reported(
+    invisible: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(cleaned(["cat", f"cat{invisible}", f"d{invisible}og", "bird"], "DIR")) == 4
+    line = capsys.readouterr().err
+    assert line.startswith("DIR: 'cat' and 'cat\\")
+    assert "dog" not in line
     cleaned(["cat", "dog"], "DIR")
     assert capsys.readouterr().err == ""
 
