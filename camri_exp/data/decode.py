@@ -39,7 +39,7 @@ def decode_image(
     Args:
         path: the file.
         preprocessing: the range, the number of channels (3, or 1 for grey) and the square.
-        maxima: receives the largest value of a 16-bit grey image without a given range, for ``dark_images``.
+        maxima: receives the largest value of a 16-bit image without a given range, for ``dark_images``.
 
     Raises:
         CORRUPT: not an image, a truncated one, one with more pixels than the limit, or, as ``UnknownRangeError``, grey
@@ -48,9 +48,12 @@ def decode_image(
     # JPEGs are decoded at full size: libjpeg can do it at a fraction (Pillow's draft), which is faster, but gives other
     # pixels than programs that do not.
     with Image.open(path) as image:
+        has_16_bits = ";16" in str(image.tile)  # the layout in the file, such as RGB;16L, until the image is loaded
         upright = ImageOps.exif_transpose(image)
     if upright.mode == "F" or upright.mode.startswith("I"):
         upright = _as_8_bit(upright, preprocessing.range, maxima)
+    elif has_16_bits and maxima is not None:  # colours, of which Pillow keeps the upper 8 bits
+        maxima.append(257 * int(np.max(np.asarray(upright.convert("RGB")))))
     if upright.has_transparency_data:
         colours = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours)
@@ -94,7 +97,8 @@ def dark_images(maxima: list[int]) -> str | None:
         return None
     return (
         f"{len(maxima)} 16-bit images have values up to {max(maxima)} of {FULL}, so that the brightest pixel is "
-        f"{round(max(maxima) / 257)} of 255. If they hold fewer bits, give their range: data.range=[low,high]"
+        f"{round(max(maxima) / 257)} of 255. If they hold fewer bits, give the range of grey ones, "
+        "data.range=[low,high], and scale colours to 16 bits."
     )
 
 

@@ -188,6 +188,31 @@ def test_another_range_has_another_cache(tmp_path: Path) -> None:
         FolderDataModule(str(root), range=(1, 0)).setup()
 
 
+def test_16_bit_colours_that_use_a_part_of_the_range_are_reported(tmp_path: Path) -> None:
+    """A hand-made TIFF, because Pillow does not write 16-bit colours."""
+    for highest, reported in ((4095, [15 * 257]), (65535, [65535])):
+        values = np.linspace(0, highest, 27).astype("<u2")
+        tags = [
+            (256, 1, 3),
+            (257, 1, 3),
+            (258, 3, 150),
+            (262, 1, 2),
+            (273, 1, 160),
+            (277, 1, 3),
+            (279, 1, values.nbytes),
+        ]
+        entries = b"".join(struct.pack("<HHII", tag, 3, count, value) for tag, count, value in tags)
+        head = (b"II" + struct.pack("<HIH", 42, 8, len(tags)) + entries + bytes(4)).ljust(150, b"\0")
+        (tmp_path / "x.tiff").write_bytes((head + struct.pack("<3H", 16, 16, 16)).ljust(160, b"\0") + values.tobytes())
+        maxima: list[int] = []
+        assert decode_image(tmp_path / "x.tiff", Preprocessing(3), maxima).max() == reported[0] // 257
+        assert maxima == reported
+    maxima = []
+    for path in files(tmp_path).values():
+        decode_image(path, Preprocessing(8), maxima)
+    assert len(maxima) == 1  # of the 16-bit PNG
+
+
 TRANSPARENT = np.dstack([np.full((8, 8, 3), 10, np.uint8), np.zeros((8, 8), np.uint8)])
 TRANSPARENT[:, 4:, 3] = 255
 
