@@ -12,13 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from camri_exp.cli import CONFIGS
 from camri_exp.results import FailureRecord, RunResult
+from camri_exp.sweeps.stackable import OF_ONE_RUN
 from tests.conftest import QUICK, TESTS, TINY_CONFIGS, TRUST, Command
 from tests.helpers.runs import trained
 
-LOSSES = sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml"))
+LOSSES = sorted(
+    path.stem for path in (CONFIGS / "loss").glob("*.yaml") if not any(map(OmegaConf.load(path).get, OF_ONE_RUN))
+)
 TINY = ("data=tiny", TINY_CONFIGS, "model.width=0.5")
 pytestmark = pytest.mark.slow
 
@@ -86,16 +90,13 @@ def test_every_loss_gives_the_same_run_in_a_stack(command: Command, tmp_path: Pa
 def test_settings_of_everything_that_may_differ_in_a_stack(
     command: Command, tmp_path: Path, features: tuple[str, ...]
 ) -> None:
-    jobs = [
-        "loss=camri", "model.embedding=4", "loss.margin=0.1,0.4", "loss.scale=4,16", "important_class=0,3",
-        "optimizer.lr=0.001,0.01", "optimizer.weight_decay=0,0.1", "trainer.max_epochs=2",
-    ]  # fmt: skip
-    assert sweep(command, tmp_path / "stacked", *features, *jobs).code == 0
+    fixed = ["loss=camri", "model.embedding=4", "trainer.max_epochs=2", "optimizer.weight_decay=${optimizer.lr}"]
+    jobs = ["loss.margin=0.1,0.4", "loss.scale=4,16", "important_class=0,3", "optimizer.lr=0.001,0.01"]
+    assert sweep(command, tmp_path / "stacked", *features, *fixed, *jobs).code == 0
     results = [RunResult.of(path.parent) for path in (tmp_path / "stacked").glob("*/result.json")]
-    assert {result.stacked for result in results} == {32}
-    last = ["loss.margin=0.4", "loss.scale=16", "important_class=3", "optimizer.lr=0.01", "optimizer.weight_decay=0.1"]
-    single = ["loss=camri", "model.embedding=4", *last, "trainer.max_epochs=2"]
-    alone = trained(tmp_path / "alone", *features, *single)
+    assert {result.stacked for result in results} == {16}
+    last = ["loss.margin=0.4", "loss.scale=16", "important_class=3", "optimizer.lr=0.01"]
+    alone = trained(tmp_path / "alone", *features, *fixed, *last)
     digest = RunResult.of(alone).config_hash
     (same,) = [path.parent for path in (tmp_path / "stacked").glob("*/result.json") if digest in path.read_text()]
     with np.load(alone / "predictions.npz") as a, np.load(same / "predictions.npz") as b:
@@ -145,26 +146,20 @@ def test_jobs_that_cannot_be_stacked_run_alone_and_that_is_said(
 def test_a_killed_stack_ends_with_the_numbers_of_an_undisturbed_one(
     command: Command, tmp_path: Path, features: tuple[str, ...]
 ) -> None:
-    quick = [item for item in QUICK if not item.startswith("trainer.max_epochs")]
-    arguments = ["-m", *features, "loss=ce,wce,camri,arcface", "seed=0,1,2", "trainer.max_epochs=40", *quick]
-    environment = os.environ | {"PYTHONPATH": str(TESTS.parent)}
-
-    def start(folder: Path) -> "subprocess.Popen[bytes]":
-        begin = [sys.executable, "-m", "camri_exp.train", *arguments, f"hydra.sweep.dir={folder}"]
-        return subprocess.Popen(begin, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
+    jobs = (*features, "loss=ce,wce,camri,arcface", "seed=0,1,2", "trainer.max_epochs=5")
     calm, killed = tmp_path / "calm", tmp_path / "killed"
-    out, _ = (process := start(calm)).communicate()
-    assert process.returncode == 0, out
-    process, end = start(killed), time.monotonic() + 120
+    assert sweep(command, calm, *jobs).code == 0
+    begin = [sys.executable, "-m", "camri_exp.train", "-m", *QUICK, f"hydra.sweep.dir={killed}", *jobs]
+    environment, quiet = os.environ | {"PYTHONPATH": str(TESTS.parent)}, subprocess.DEVNULL
+    process, end = subprocess.Popen(begin, env=environment, stdout=quiet, stderr=quiet), time.monotonic() + 120
     while len(list(killed.glob("*/result.json"))) < 2 and time.monotonic() < end:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     written = {path: path.stat().st_mtime_ns for path in killed.glob("*/result.json")}
     assert 2 <= len(written) < 12
-    out, _ = (process := start(killed)).communicate()
-    assert process.returncode == 0, out
+    again = sweep(command, killed, *jobs)
+    assert again.code == 0, again.err
     assert all(path.stat().st_mtime_ns == time_of for path, time_of in written.items())
     assert not list((killed / ".stacked").iterdir())
     for key, run in runs(calm).items():
