@@ -45,7 +45,7 @@ class Screen(Callback):
                 print(report(folder))
                 print(proof(compare_methods(runs, Protocol()), given))
             else:
-                print(weakest(runs, given))
+                print(weakest(runs, given, config.sweep.ranked_by))
         except UserError as error:
             print(f"no report: {error}", file=sys.stderr)
 
@@ -61,8 +61,12 @@ def report(folder: Path) -> str:
     return write([folder], folder / "report", Protocol(), {str(k): str(v) for k, v in names.items()})
 
 
-def weakest(runs: Sequence[Run], given: Sequence[str]) -> str:
-    """The recall of each class on validation, lowest first, and the command to screen for the weakest class."""
+def weakest(runs: Sequence[Run], given: Sequence[str], loss: str) -> str:
+    """The recall of each class on validation, lowest first, and the command to screen for the weakest class.
+
+    The folder may have runs of another screen, for a class; the runs of ``loss`` alone count, where there are any.
+    """
+    runs = [run for run in runs if run.loss == loss] or runs
     recalls, counts = mean_recalls(runs), _images(runs[0])
     order = np.argsort(np.where(counts > 0, recalls, np.inf), kind="stable")
     width = max(map(len, runs[0].class_names))

@@ -1,5 +1,6 @@
 """What a screen prints: the weakest class, the best settings, and commands that can be copied."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +26,23 @@ def run_with(folder: Path, recalls: dict[str, float], counts: list[int]) -> Run:
 def test_classes_are_listed_from_the_lowest_recall_with_the_command_for_it(tmp_path: Path) -> None:
     run = run_with(tmp_path / "run", {"a": 0.9, "my class": 0.4, "c": 0.7}, [10, 20, 10])
     given = ["experiment=screen", "data.root=my pictures", "sweep.name=old"]
-    lines = weakest([run], given).splitlines()
+    lines = weakest([run], given, "ce").splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["my", "c", "a"]
     assert "0.400 (0.219 to 0.613), n = 20" in lines[1]  # Wilson's interval of 8 in 20
     command = "-m experiment=screen 'data.root=my pictures' 'important_class=my class'"
     assert lines[-1] == f"  python -m camri_exp.train {command}"
 
 
+def test_runs_of_other_losses_in_the_folder_do_not_count(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", {"a": 0.9, "b": 0.4}, [10, 10])
+    other = replace(run_with(tmp_path / "other", {"a": 0.1, "b": 1.0}, [10, 10]), loss="camri")
+    lines = weakest([run, other], [], "ce").splitlines()
+    assert "mean of 1 runs with ce" in lines[0]
+    assert lines[1].split()[:2] == ["b", "0.400"]
+
+
 def test_a_class_without_validation_images_is_last(tmp_path: Path) -> None:
-    lines = weakest([run_with(tmp_path / "run", {"a": 0.9, "b": float("nan")}, [10, 0])], []).splitlines()
+    lines = weakest([run_with(tmp_path / "run", {"a": 0.9, "b": float("nan")}, [10, 0])], [], "ce").splitlines()
     assert lines[2].split(maxsplit=1) == ["b", "no image, n = 0"]
     assert lines[-1].endswith("important_class=a")
 
