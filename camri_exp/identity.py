@@ -79,7 +79,7 @@ def identity_of(cfg: DictConfig, needs: Collection[str]) -> Identity:
         return Identity(stored.configuration, stored.class_free)
     class_free = "important_class" not in needs and not _depends_on_class(cfg)
     common: dict[str, Any] = {"seed": None, **({"important_class": None} if class_free else {})}
-    if "fold" in cfg.data:
+    if "fold" in (cfg.get("data") or {}):
         common["data"] = {"fold": None}
     return Identity(config_hash(_with(cfg, **common)), class_free)
 

@@ -77,8 +77,8 @@ def test_a_damaged_checkpoint_is_not_resumed(train: Command, tmp_path: Path) -> 
     last.write_bytes(last.read_bytes()[:-1000])
     finished = train("trainer.max_epochs=2", f"resume={tmp_path / 'run'}")
     assert finished.code == 1
-    assert "last.ckpt was refused: it is damaged" in finished.err
-    assert len(finished.err.strip().splitlines()) == 1
+    assert "last.ckpt was refused: it is damaged" in finished.err.splitlines()[-1]
+    assert "Traceback" not in finished.err
 
 
 def test_a_checkpoint_of_another_number_of_classes_is_not_resumed(train: Command, tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def test_a_checkpoint_of_another_number_of_classes_is_not_resumed(train: Command
     torch.save(checkpoint, last)
     finished = train("trainer.max_epochs=2", f"resume={tmp_path / 'run'}")
     assert finished.code == 1
-    assert "last.ckpt was trained on 2 classes (red, green, …), this data has 6" in finished.err
-    assert len(finished.err.strip().splitlines()) == 1
+    assert "last.ckpt was trained on 2 classes (red, green, …), this data has 6" in finished.err.splitlines()[-1]
+    assert "Traceback" not in finished.err
 
 
 def test_weights_of_another_kind_are_refused(train: Command, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ USAGE = {"evaluate": "compare=OTHER_RUN", "predict": "images=FILE_OR_DIR"}
         ("loss=3", "loss=3: expected one of arcface, "),
         ("loss=[1]", "loss=[1]: expected one of arcface, "),
         ("loss=[ce,camri]", "loss.label_smoothing: CAMRILoss has no such argument."),
-        ("~loss", "loss is missing: expected the name of an option"),
+        ("~loss", "loss has no _target_, the class to build. Choose an option: loss=NAME"),
         ("sweep=3", "sweep=3: expected a mapping of name, rerun, only"),
         ("~trainer.max_epochs", "trainer.max_epochs is missing: expected a whole number of at least 1"),
         ("+sweep.foo=1", "sweep.foo: train has no such key."),

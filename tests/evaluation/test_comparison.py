@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from camri_exp.metrics import intervals
+from camri_exp.metrics.group_intervals import group_interval
 from tests.helpers.evaluations import evaluated, kept
 from tests.helpers.results import result_of
 
@@ -74,7 +75,7 @@ def test_intervals_use_groups_where_they_are_known_and_a_note_says_where_they_ar
     evaluation, printed = evaluated(command, f"run={run}", "split=val", f"compare={run}", name="evaluation_val.json")
     by_group = evaluation["intervals"]["accuracy"]["by_group"]
     val = kept(run, "val")
-    expected = intervals.cluster_bootstrap(val["scores"].argmax(1) == val["target"], val["group"])
+    expected = group_interval(val["scores"].argmax(1) == val["target"], val["group"])
     assert (by_group["low"], by_group["high"]) == (expected.low, expected.high)
     assert by_group["groups"] == len(set(val["group"]))
     assert f"over {by_group['groups']} groups {expected.low:.4f} to {expected.high:.4f}" in printed

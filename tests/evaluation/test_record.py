@@ -29,7 +29,7 @@ NESTED_KEYS = {
     ("threshold",): {"bias", "chosen_on", "val", "test"},
     ("threshold", "val"): {"bias", "recall", "precision", "accuracy"},
     ("calibration",): {"top_label", "important"},
-    ("calibration", "important"): {"error", "confidence", "frequency", "count"},
+    ("calibration", "important"): {"error", "error_if_calibrated", "confidence", "frequency", "count"},
     ("comparison",): {"with", "resampled", "accuracy", "recall of 8"},
     ("comparison", "with"): {"data", "loss", "model", "seed", "run"},
     ("comparison", "recall of 8"): {

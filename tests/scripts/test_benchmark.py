@@ -11,6 +11,8 @@ import torch
 from benchmarks import _harness, _render, _training, cpu, gpu, growth
 from benchmarks._harness import Measurement, in_turn
 
+from camri_exp.training.run import prepared
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -149,7 +151,7 @@ def test_the_bare_loop_and_the_trainer_do_the_same_step() -> None:
         "data=digits", "trainer.accelerator=cpu", "trainer.max_epochs=1", "trainer.limit_train_batches=1"
     )
     loop = _training.BareLoop(cfg, torch.device("cpu"))
-    data, model = _training.parts(cfg)
+    data, model = prepared(cfg)
     with _training.trainer(cfg) as lightning:
         lightning.fit(model, datamodule=data)
     data.train_dataloader().sampler.set_epoch(0)
