@@ -50,7 +50,7 @@ class RecallGain:
 class AccuracyChange:
     """Accuracy of the selected losses minus that of the baseline, cross-fitted.
 
-    ``non_inferior``: whether it is shown, one-sided at 5 %, to be above ``-margin``; None without a CI.
+    ``non_inferior``: whether its CI lies above ``-margin``; None without a CI.
     """
 
     mean: Number

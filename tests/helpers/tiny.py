@@ -23,8 +23,10 @@ class TinyDataModule(ImageDataModule):
     Calibration images, where wanted, are more of them.
     """
 
-    def __init__(self, val_fraction: float = 0.1, split_seed: int = 0, **rest: Any) -> None:
-        super().__init__(**rest)  # the two are settings of experiments on GTSRB; these splits are fixed
+    def __init__(
+        self, val_fraction: float = 0.1, split_seed: int = 0, stored_size: int | None = None, **rest: Any
+    ) -> None:
+        super().__init__(**rest)  # the three are settings of experiments; these splits and images are fixed
 
     def load(self) -> dict[str, SplitView]:
         self.class_names = list(COLOURS)

@@ -86,7 +86,7 @@ def test_features_are_computed_once_and_again_where_the_file_is_damaged(whole: P
 
 def test_views_have_features_of_their_own(whole: Path, tmp_path: Path) -> None:
     run = on_features(
-        whole, tmp_path / "run", "loss=ce", "data.augment=true", "data.augmentation.crop=0.2", "+data.views=2"
+        whole, tmp_path / "run", "loss=ce", "data.augment=true", "+data.augmentation.crop=0.2", "+data.views=2"
     )
     (file,) = features_of(run)
     first, second = np.load(file)[:97], np.load(file)[97:194]
