@@ -111,7 +111,7 @@ def test_data_of_other_classes_is_refused(command, tmp_path):
         (("run=.", "checkpoint=x"), "either checkpoint=PATH"),
         (("run=nowhere",), "no result.json"),
         (("checkpoint=nowhere.ckpt",), "no such file"),
-        (("run=RUN", "split=tets"), "expected one of train, val, test"),
+        (("run=RUN", "split=tets"), "expected one of train, val, calibration, test"),
         (("run=RUN", "split=train"), "stored no predictions of split=train"),
         (("run=RUN", "output=RUN/result.json/x"), "Give output=DIR"),
         (("run=RUN", "compare=nowhere"), "no result.json"),
