@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from camri_exp.losses import CAMRILoss
 from camri_exp.metrics import threshold
 from camri_exp.metrics.tuned_threshold import tuned_threshold
+from camri_exp.results import RunResult
 from tests.helpers.results import result_of
 from tests.helpers.runs import mixed_images, trained
 
@@ -42,16 +45,17 @@ def test_the_test_images_from_their_files_give_the_predictions_of_the_test_run(f
     root, run = folder
     rows, _ = predicted(command, run, root)
     stored = np.load(run / "predictions.npz")
-    names = ["dark", "light, very"]
+    names, parameters = ["dark", "light, very"], RunResult.of(run).loss_parameters
+    loss = CAMRILoss(2, 1, parameters["margin"], parameters["scale"])
     for split in ("val", "test"):
         assert len(stored[f"{split}_name"])
         for name, scores in zip(stored[f"{split}_name"], stored[f"{split}_scores"], strict=True):
             row = rows[os.path.join(root, name)]
             k = scores.argmax()
-            exponents = np.exp(16 * (scores - scores.max()))  # loss=camri has scale 16
+            probabilities = loss.probabilities(torch.tensor(scores)[None])[0]
             assert row["prediction"] == names[k]
-            assert float(row["probability"]) == pytest.approx(exponents[k] / exponents.sum(), abs=1e-5)
-            assert float(row["probability_important"]) == pytest.approx(exponents[1] / exponents.sum(), abs=1e-5)
+            assert float(row["probability"]) == pytest.approx(float(probabilities[k]), abs=1e-5)
+            assert float(row["probability_important"]) == pytest.approx(float(probabilities[1]), abs=1e-5)
             assert float(row["angle_deg"]) == pytest.approx(np.degrees(np.arccos(scores[k])), abs=1e-2)
 
 
