@@ -78,7 +78,7 @@ def test_intervals_use_groups_where_they_are_known_and_a_note_says_where_they_ar
     expected = group_interval(val["scores"].argmax(1) == val["target"], val["group"])
     assert (by_group["low"], by_group["high"]) == (expected.low, expected.high)
     assert by_group["groups"] == len(set(val["group"]))
-    assert f"over {by_group['groups']} groups {expected.low:.4f} to {expected.high:.4f}" in printed
+    assert f"{expected.low:.4f} to {expected.high:.4f} over {by_group['groups']} groups" in printed
     assert evaluation["comparison"]["resampled"] == "groups"
     evaluation, printed = evaluated(command, f"run={run}", "figures=false")
     assert "by_group" not in evaluation["intervals"]["accuracy"]
