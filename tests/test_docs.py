@@ -37,7 +37,7 @@ def test_readme_opens_with_what_the_first_command_prints(command: Command, monke
     only_faster = [override for override in QUICK if not override.startswith("logger")]
     finished = command("train", *only_faster)
     assert finished.code == 0, finished.err
-    printed = finished.out.replace("".join(f"{override} " for override in only_faster), "")
+    printed = (finished.err + finished.out).replace("".join(f"{override} " for override in only_faster), "")
     assert shape(printed) == shape(blocks("text")[0])
 
 
