@@ -7,7 +7,7 @@ the calibration images of the seed's own run, which chose nothing, and its price
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from camri_exp.reporting.tables import NOTHING, display, spread
 from camri_exp.results import SplitPredictions
 
 RECALLS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99)
+Splits = Mapping[str, SplitPredictions]
 HEADER = (
     "method", "n", "accuracy", "change in pp (95 % CI)", "against the baseline with a promise, in pp (95 % CI)",
     "false alarms", "recall on test", "kept",
@@ -49,11 +50,16 @@ class RunPrice:
 
 @dataclass(frozen=True)
 class MethodPrice:
-    """A loss at its promised thresholds: the chosen run and its price by seed. Seeds without a promise are left out."""
+    """A loss at its promised thresholds: the chosen run and its price by seed. Seeds without a promise are left out.
+
+    ``curve`` has the prices of all seeds by recall, for ``RECALLS`` and the one that was asked for; None where it is
+    out of reach.
+    """
 
     loss: str
     runs: Mapping[int, Run]
     prices: Mapping[int, RunPrice]
+    curve: Mapping[float, Mapping[int, RunPrice | None]]
 
     def by_seed(self, name: str) -> dict[int, float]:
         return {seed: getattr(made, name) for seed, made in self.prices.items()}
@@ -90,8 +96,13 @@ def _method_price(
     loss: str, configurations: Sequence[Configuration], important: tuple[int, ...], asked: Asked
 ) -> MethodPrice:
     chosen = _chosen(configurations, important, asked)
-    prices = {seed: run_price(run, important, asked) for seed, run in chosen.items()}
-    return MethodPrice(loss, chosen, {seed: made for seed, made in prices.items() if made is not None})
+    curve: dict[float, dict[int, RunPrice | None]] = {recall: {} for recall in sorted({*RECALLS, asked.recall})}
+    for seed, run in chosen.items():
+        splits = predictions_of(run)  # of one run at a time
+        for recall, by_seed in curve.items():
+            by_seed[seed] = run_price(run, splits, important, replace(asked, recall=recall))
+    prices = {seed: made for seed, made in curve[asked.recall].items() if made is not None}
+    return MethodPrice(loss, chosen, prices, curve)
 
 
 def _chosen(configurations: Sequence[Configuration], important: tuple[int, ...], asked: Asked) -> dict[int, Run]:
@@ -110,7 +121,7 @@ def _chosen(configurations: Sequence[Configuration], important: tuple[int, ...],
 
 def _validation_accuracy(run: Run, important: tuple[int, ...], asked: Asked) -> float:
     """Validation accuracy at the threshold for the recall on validation; NaN where there is none."""
-    val = predictions_of(run, VALIDATION)
+    val = predictions_of(run, VALIDATION).get(VALIDATION)
     if val is None or len(important) == len(run.class_names):
         return math.nan
     made = promise({VALIDATION: val}, important, run.class_names, asked.recall, asked.confidence)
@@ -119,19 +130,18 @@ def _validation_accuracy(run: Run, important: tuple[int, ...], asked: Asked) -> 
     return float((threshold.moved(val.scores, important, made.biases) == val.target).mean())
 
 
-def run_promise(run: Run, important: tuple[int, ...], asked: Asked) -> Promise | None:
+def run_promise(run: Run, splits: Splits, important: tuple[int, ...], asked: Asked) -> Promise | None:
     """The promise of a run from its calibration images, else validation images; None where it is out of reach."""
-    found = {split: predictions_of(run, split) for split in (CALIBRATION, VALIDATION)}
-    splits = {split: predictions for split, predictions in found.items() if predictions is not None}
-    if not splits or len(important) == len(run.class_names):  # else there is no threshold to move
+    has_threshold = len(important) < len(run.class_names)
+    if not has_threshold or not {CALIBRATION, VALIDATION} & set(splits):
         return None
     made = promise(splits, important, run.class_names, asked.recall, asked.confidence)
     return made if all(own.reached for own in made.per_class) else None
 
 
-def run_price(run: Run, important: tuple[int, ...], asked: Asked) -> RunPrice | None:
+def run_price(run: Run, splits: Splits, important: tuple[int, ...], asked: Asked) -> RunPrice | None:
     """The price of a promise of one run on its test images; None without predictions or where it is out of reach."""
-    made, test = run_promise(run, important, asked), predictions_of(run, "test")
+    made, test = run_promise(run, splits, important, asked), splits.get("test")
     if made is None or test is None:
         return None
     prediction = threshold.moved(test.scores, important, made.biases)
@@ -141,14 +151,12 @@ def run_price(run: Run, important: tuple[int, ...], asked: Asked) -> RunPrice | 
     return RunPrice(float(hit.mean()), float(alarms), float(np.mean(recalls)), made.split)
 
 
-def predictions_of(run: Run, split: str) -> SplitPredictions | None:
-    """The stored predictions of one split; None where the run has none."""
-    arrays = run.predictions(f"{split}_scores", f"{split}_target")
-    if arrays is None:
-        return None
-    optional = {key: run.predictions(f"{split}_{key}") for key in ("name", "group")}
-    known = {f"{split}_{key}": values[0] for key, values in optional.items() if values is not None}
-    return SplitPredictions.from_arrays({f"{split}_scores": arrays[0], f"{split}_target": arrays[1], **known}, split)
+def predictions_of(run: Run, *splits: str) -> Splits:
+    """The stored predictions of ``splits``, by default of all that evaluate the run; absent ones are left out."""
+    wanted = splits or (CALIBRATION, VALIDATION, "test")
+    arrays = run.stored(*(f"{split}_{key}" for split in wanted for key in ("scores", "target", "name", "group")))
+    known = [split for split in wanted if {f"{split}_scores", f"{split}_target"} <= set(arrays)]
+    return {split: SplitPredictions.from_arrays(arrays, split) for split in known}
 
 
 def caption(prices: TaskPrices) -> str:
@@ -217,9 +225,7 @@ def price_chart(prices: TaskPrices, classes: str, colours: Mapping[str, str], na
 def _curve(method: MethodPrice, prices: TaskPrices) -> list[tuple[float, float]]:
     """Recalls that all seeds of the method can promise, and the mean change in accuracy in percentage points."""
     points = []
-    for recall in sorted({*RECALLS, prices.asked.recall}):
-        asked = Asked(recall, prices.asked.confidence)
-        made = {seed: run_price(run, prices.important, asked) for seed, run in method.runs.items()}
+    for recall, made in method.curve.items():
         changes = [p.accuracy - prices.unchanged[s] for s, p in made.items() if p is not None and s in prices.unchanged]
         if len(changes) == len(made) and changes:
             points.append((recall, 100 * float(np.mean(changes))))

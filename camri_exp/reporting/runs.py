@@ -84,19 +84,24 @@ class Run:
         )
 
     def predictions(self, *names: str) -> list[npt.NDArray[Any]] | None:
-        """Arrays of ``predictions.npz`` by name; None if the file or one of them is missing or damaged.
+        """Arrays of ``predictions.npz`` by name; None if the file or one of them is missing or damaged."""
+        arrays = self.stored(*names)
+        return [arrays[name] for name in names] if set(names) <= set(arrays) else None
+
+    def stored(self, *names: str) -> dict[str, npt.NDArray[Any]]:
+        """Those of these arrays that ``predictions.npz`` has; none if the file is missing or damaged.
 
         A message on a damaged file is added to ``damaged``. The arrays are read at each call and not kept, so that the
         memory of a report does not grow with the number of runs.
         """
         path = self.folder / PREDICTIONS
         if not path.is_file():
-            return None
+            return {}
         try:
             arrays = read_predictions(path, names)
             check_predictions(arrays, len(self.class_names), path)
         except UserError as error:
             if str(error) not in self.damaged:
                 self.damaged.append(str(error))
-            return None
-        return [arrays[name] for name in names] if set(names) <= set(arrays) else None
+            return {}
+        return arrays

@@ -5,6 +5,7 @@ import pytest
 
 from camri_exp.metrics import promise as rule
 from camri_exp.metrics import threshold
+from camri_exp.reporting import runs
 from camri_exp.reporting.charts import charts
 from camri_exp.reporting.collect import collect
 from camri_exp.reporting.promises import HEADER, Asked, caption, price_chart, table, task_prices
@@ -62,6 +63,17 @@ def test_each_seed_pays_the_price_on_its_own_test_images(comparison):
         for seed, made in method.prices.items():
             _, accuracy, alarms, recall = counted(method.runs[seed])
             assert (made.accuracy, made.false_alarms, made.recall) == pytest.approx((accuracy, alarms, recall))
+
+
+def test_the_curve_reads_the_predictions_of_a_run_once(comparison, monkeypatch):
+    """They were read again for each recall and array, a hundred times per run."""
+    read, reads = runs.read_predictions, []
+    monkeypatch.setattr(runs, "read_predictions", lambda path, names: reads.append(path) or read(path, names))
+    prices = task_prices(comparison, ASKED)
+    price_chart(prices, "0", {"ce": "#000000", "camri": "#ff0000"}, {})
+    chosen = [run.folder / "predictions.npz" for method in prices.methods for run in method.runs.values()]
+    considered = [run.folder / "predictions.npz" for c in comparison.candidates for run in c.runs.values()]
+    assert sorted(reads) == sorted([*chosen, *considered])
 
 
 def test_the_cheaper_configuration_is_chosen_by_the_other_seeds(comparison):
