@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,14 @@ class SplitMetrics:
     macro_recall: Number
     recall: dict[str, Number]
     recall_rare: Number | None = None
+
+    LOGGED: ClassVar[tuple[str, ...]] = ("accuracy", "recall_important", "precision_important", "macro_recall")
+
+    def logged(self, split: str, angles: Mapping[str, float] = MappingProxyType({})) -> dict[str, float]:
+        """What loggers and callbacks get of ``split``: ``LOGGED``, the summary of ``angles``, and recall by class."""
+        by_class = {f"recall/{name}": value for name, value in self.recall.items()}
+        values = {**{name: getattr(self, name) for name in self.LOGGED}, **angles, **by_class}
+        return {f"{split}/{name}": value for name, value in values.items()}
 
 
 @dataclass(frozen=True)

@@ -168,12 +168,11 @@ class Classifier(PlainHookName, pl.LightningModule):
         curve = bool(self.loggers) and self.trainer.state.fn in (TrainerFn.FITTING, TrainerFn.TESTING)
         metrics = summarize(self.confusion.compute().cpu().numpy(), self.important_class, self.class_names)
         self.confusion.reset()
-        values = {name: value for name, value in vars(metrics).items() if name not in ("recall", "recall_rare")}
+        angles: dict[str, float] = {}
         if self.angles is not None:
-            values |= angle_summary(self.angles.compute(), self.important_class)
+            angles = angle_summary(self.angles.compute(), self.important_class)
             self.angles.reset()
-        values |= {f"recall/{name}": value for name, value in metrics.recall.items()}
-        self.log_dict({f"{split}/{name}": value for name, value in values.items()}, logger=curve)
+        self.log_dict(metrics.logged(split, angles), logger=curve)
 
     def configure_optimizers(self) -> Any:
         assert self.make_optimizer is not None, "a classifier without an optimizer predicts but does not train"

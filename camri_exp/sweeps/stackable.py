@@ -4,7 +4,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -27,8 +27,7 @@ FREE = (
     "max_epochs", "accelerator", "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "benchmark",
     "deterministic", "num_sanity_val_steps", "keep_freed_memory", "use_distributed_sampler",
 )  # fmt: skip
-BY_CLASS = ("recall", "recall_rare")  # fields that are not logged under their own name
-MONITORS = {"train/loss", *(f"val/{field.name}" for field in fields(SplitMetrics) if field.name not in BY_CLASS)}
+MONITORS = {"train/loss", *(f"val/{name}" for name in SplitMetrics.LOGGED)}
 OF_ONE_RUN = ("start", "partial_auc", "held_out")  # keys of losses that change during training, or have a further term
 SHARED = ("data", "model", "head", "trainer", "callbacks", "test_checkpoint")  # equal in all jobs of a stack
 

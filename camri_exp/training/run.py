@@ -26,12 +26,7 @@ from camri_exp.models.factory import build_classifier, build_feature_classifier
 from camri_exp.models.frozen import use_features
 from camri_exp.models.metadata import ModelMetadata, metadata_of
 from camri_exp.models.preprocessing import adopt_preprocessing
-from camri_exp.results import (
-    PREDICTIONS,
-    RESULT,
-    RunResult,
-    write_predictions,
-)
+from camri_exp.results import PREDICTIONS, RESULT, RunResult, write_predictions
 from camri_exp.signals import exit_code
 from camri_exp.stored_config import CONFIG
 from camri_exp.training.callbacks import CollectPredictions, RebaseCheckpointPaths, ReseedEachEpoch

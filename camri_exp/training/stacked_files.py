@@ -95,10 +95,8 @@ class RunFiles:
 
     def _logged(self, result: RunResult) -> list[tuple[int, dict[str, float]]]:
         """What loggers get during and after the training."""
-        test = {f"test/{name}": value for name, value in vars(result.test).items() if name != "recall"}
-        test |= {f"test/recall/{name}": value for name, value in result.test.recall.items()}
         last = self.stack.epochs * self.stack.steps_per_epoch
-        return [*self.progress.logged, (last, {**test, "epoch": self.stack.epochs})]
+        return [*self.progress.logged, (last, {**result.test.logged("test"), "epoch": self.stack.epochs})]
 
     def _write_checkpoints(self, run_dir: Path, last: Weights, best: Weights) -> None:
         """Write ``last.ckpt``, from which the run can be trained further, and ``best.ckpt``, to predict with."""

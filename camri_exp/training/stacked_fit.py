@@ -176,11 +176,8 @@ def _moments(cosines: Tensor, target: Tensor, classes: int) -> Tensor:
 def metrics_of(model: FeatureClassifier, confusion: "np.ndarray[Any, Any]", moments: Tensor | None) -> Row:
     """The validation metrics of one run, in single precision as Lightning keeps them."""
     metrics = summarize(confusion, model.important_class, model.class_names)
-    values = {name: value for name, value in vars(metrics).items() if name not in ("recall", "recall_rare")}
-    if moments is not None:
-        values |= angle_summary(moments, model.important_class)
-    values |= {f"recall/{name}": value for name, value in metrics.recall.items()}
-    return {f"val/{name}": float(np.float32(value)) for name, value in values.items()}
+    angles = {} if moments is None else angle_summary(moments, model.important_class)
+    return {name: float(np.float32(value)) for name, value in metrics.logged("val", angles).items()}
 
 
 def names_in(snapshot: Path) -> list[str]:
