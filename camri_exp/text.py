@@ -1,6 +1,7 @@
 """Text from elsewhere, such as file and class names, made safe for the screen, tables and spreadsheets."""
 
 import unicodedata
+from collections.abc import Sequence
 
 # A spreadsheet evaluates a cell that starts with one of these.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -39,6 +40,11 @@ def escape_markdown(text: str) -> str:
     """``text`` as plain text in Markdown: class names may contain Markdown and HTML."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
     return "".join(f"\\{letter}" if letter in "\\|`*_[]" else letter for letter in text)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown, of cells that are escaped already."""
+    return [f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows)]
 
 
 def plural(number: int, noun: str) -> str:

@@ -11,20 +11,20 @@ import numpy as np
 import torch
 
 import camri_exp
+from camri_exp.data.splits import NOUNS
 from camri_exp.errors import UserError
 from camri_exp.evaluation.operating_point import OperatingPoint, stored_by_run
-from camri_exp.evaluation.promise import CALIBRATION, Price
+from camri_exp.evaluation.promise import Price
 from camri_exp.evaluation.promise_price import price
 from camri_exp.evaluation.promise_text import percent, sentences, share
 from camri_exp.files import atomic_write
 from camri_exp.metrics.intervals import Interval
 from camri_exp.models.metadata import ModelMetadata
 from camri_exp.results import RunResult, SplitPredictions
-from camri_exp.text import escape_markdown, printable
+from camri_exp.text import escape_markdown, markdown_table, printable
 
 CARD = "card.md"
 FIRST_LINE = "<!-- Written by camri_exp.export. An export to this folder replaces the file. -->"
-SPLITS = {"train": "training", "val": "validation", CALIBRATION: "calibration", "test": "test"}
 Splits = Mapping[str, SplitPredictions]
 
 
@@ -75,8 +75,7 @@ def _text(text: str) -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(markdown_table(header, rows))
 
 
 def _purpose(model: ModelMetadata, names: str) -> str:
@@ -94,15 +93,15 @@ def _counts(model: ModelMetadata, splits: Splits) -> str:
     num_classes, counts = len(model.class_names), {"train": model.class_counts}
     for name, split in splits.items():
         counts[name] = np.bincount(split.target, minlength=num_classes).tolist()
-    shown = [name for name in SPLITS if name in counts]
+    shown = [name for name in NOUNS if name in counts]
     labels = [_text(name) for name in model.class_names]
     labels = [f"**{label}**" if k in model.important_class else label for k, label in enumerate(labels)]
     rows = [[label, *(str(counts[split][k]) for split in shown)] for k, label in enumerate(labels)]
     rows.append(["all", *(str(sum(counts[split])) for split in shown)])
     groups = {name: len(set(split.groups)) for name, split in splits.items() if split.groups is not None}
-    noted = "".join(f" The {SPLITS[name]} images show {number} objects." for name, number in groups.items())
+    noted = "".join(f" The {NOUNS[name]} images show {number} objects." for name, number in groups.items())
     heading = f"Images of the data set {_text(model.data)} per class and split; bold: the important class.{noted}"
-    return f"{heading}\n\n{_table(['class', *(SPLITS[name] for name in shown)], rows)}"
+    return f"{heading}\n\n{_table(['class', *(NOUNS[name] for name in shown)], rows)}"
 
 
 def _numbers(model: ModelMetadata, splits: Splits, point: OperatingPoint) -> str:

@@ -3,13 +3,12 @@
 import math
 from collections.abc import Iterator
 
+from camri_exp.data.splits import NOUNS
 from camri_exp.evaluation.promise import CALIBRATION, ClassPromise, Price, Promise
 from camri_exp.metrics.intervals import Interval
 from camri_exp.metrics.monitoring import ClassCheck
 from camri_exp.metrics.promise import fewest_images, shared
 from camri_exp.text import plural
-
-SPLIT_IMAGES = {"val": "validation", CALIBRATION: "calibration"}
 
 
 def sentences(promise: Promise) -> Iterator[str]:
@@ -86,7 +85,7 @@ def counted(promise: Promise, own: ClassPromise) -> str:
 
 
 def _images(promise: Promise) -> str:
-    return SPLIT_IMAGES[promise.split]
+    return NOUNS[promise.split]
 
 
 def price_sentences(price: Price) -> Iterator[str]:

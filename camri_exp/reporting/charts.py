@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from camri_exp.data.splits import NOUNS
 from camri_exp.figures.chart import MARKERS, Axis, Chart, HeatMap, HeatMapChart, ReferenceLine, Series
 from camri_exp.figures.tradeoff import error_bars, padded, tradeoff_chart
 from camri_exp.metrics.angles import by_side
 from camri_exp.metrics.intervals import Interval
 from camri_exp.reporting.grouping import Configuration, mean
 from camri_exp.reporting.promises import TaskPrices, price_chart
-from camri_exp.reporting.selection import SPLIT_NAMES, MethodResult, Protocol, TaskComparison
+from camri_exp.reporting.selection import MethodResult, Protocol, TaskComparison
 from camri_exp.reporting.statistics import difference
 from camri_exp.reporting.tables import display
 from camri_exp.reporting.threshold_baseline import mean_curve
@@ -141,7 +142,7 @@ def margin_and_scale(loss: str, configurations: Sequence[Configuration], split: 
     recall = [[None if c is None else round(mean(c.recall(split)), 4) for c in row] for row in cells]
     accuracy = [[None if c is None else round(mean(c.accuracy(split)), 4) for c in row] for row in cells]
     return HeatMapChart(
-        f"{loss}: margin and scale ({SPLIT_NAMES[split]} means)",
+        f"{loss}: margin and scale ({NOUNS[split]} means)",
         Axis("margin"), Axis("scale"), [f"{m:g}" for m in margins], [f"{s:g}" for s in scales],
         [HeatMap("recall", recall), HeatMap("accuracy", accuracy)],
     )  # fmt: skip

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from camri_exp.data.splits import NOUNS
 from camri_exp.errors import UserError, nearest
 from camri_exp.reporting.grouping import Configuration, configurations_of, mean
 from camri_exp.reporting.notes import notes_on
@@ -20,7 +21,6 @@ from camri_exp.reporting.tasks import Task, runs_of, tasks_of
 from camri_exp.reporting.threshold_baseline import MovedThreshold, Thresholds, thresholds
 
 SELECTION_SPLIT = {"validation": "val", "paper": "test"}
-SPLIT_NAMES = {"val": "validation", "test": "test"}
 ROUNDING = 1e-9  # the same mean, summed in another order, differs by less
 
 
@@ -140,7 +140,7 @@ def _check_recalls(task: Task, configurations: Iterable[Configuration], protocol
             for seed, recall in configuration.recall(split).items():
                 if math.isnan(recall):
                     raise UserError(
-                        f"{configuration.runs[seed].folder}: the {SPLIT_NAMES[split]} split has no image of "
+                        f"{configuration.runs[seed].folder}: the {NOUNS[split]} split has no image of "
                         f"{task.classes}, so that its recall is not known. Add images and train again, or move such "
                         "runs out of the folder."
                     )

@@ -9,10 +9,13 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from camri_exp.data.splits import NOUNS
 from camri_exp.reporting.runs import Run
-from camri_exp.reporting.selection import SPLIT_NAMES, MethodResult, Protocol, TaskComparison
+from camri_exp.reporting.selection import MethodResult, Protocol, TaskComparison
 from camri_exp.reporting.statistics import Difference, difference
+from camri_exp.results import SplitMetrics
 from camri_exp.text import csv_cell, escape_markdown
+from camri_exp.text import markdown_table as escaped_table
 
 NOTHING = "-"  # as in the paper: no configuration keeps the baseline's accuracy
 COLUMNS = (  # "setting" is the configuration: the name is older, and scripts read this file
@@ -24,12 +27,12 @@ COLUMNS = (  # "setting" is the configuration: the name is older, and scripts re
 RUN_COLUMNS = (
     "data", "model", "loss", "seed", "important_class", "important_class_ids", "class_free", "configuration",
 )  # fmt: skip
-SPLIT_COLUMNS = ("accuracy", "recall_important", "precision_important", "macro_recall", "recall_rare")
+SPLIT_COLUMNS = (*SplitMetrics.LOGGED, "recall_rare")
 
 
 def caption(protocol: Protocol) -> str:
     """What the numbers of Table 1 are, and how configurations were selected."""
-    split = SPLIT_NAMES[protocol.split]
+    split = NOUNS[protocol.split]
     text = (
         "Test recall of the important class (test accuracy), means over seeds. Each method is represented by its "
         f"configuration with the best {split} recall among those whose {split} accuracy is at least that of "
@@ -120,8 +123,8 @@ def gain(change: Difference) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(map(escape_markdown, line)) + " |" for line in lines]
+    """The lines of a table in Markdown; all cells are plain text."""
+    return escaped_table([*map(escape_markdown, header)], [[*map(escape_markdown, row)] for row in rows])
 
 
 def as_csv(comparisons: Sequence[TaskComparison]) -> str:
