@@ -1,12 +1,12 @@
 """Fewer training images of some classes, to compare losses on imbalanced data."""
 
-import inspect
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from camri_exp.data.class_ids import resolve_class_ids
+from camri_exp.data.settings import check_settings
 from camri_exp.errors import UserError
 
 PROFILES = ("class", "exponential", "step")
@@ -57,10 +57,7 @@ def check(settings: Mapping[str, object]) -> None:
     Raises:
         ValueError: an unknown or a missing key.
     """
-    try:
-        inspect.signature(kept).bind(None, None, **settings)
-    except TypeError as error:
-        raise ValueError(f"imbalance: {error}; expected profile, ratio and optionally class_name and seed") from error
+    check_settings("imbalance", kept, settings, "profile, ratio and optionally class_name and seed")
 
 
 def shares(num_classes: int, profile: str, ratio: float) -> npt.NDArray[np.float64]:

@@ -1,13 +1,14 @@
 """Images of some classes that are drawn more often in training."""
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch.utils.data import Sampler
+from torch.utils.data import DistributedSampler, Sampler
 
 from camri_exp.data.class_ids import resolve_class_ids
+from camri_exp.data.settings import check_settings
 from camri_exp.errors import UserError
 
 
@@ -51,28 +52,25 @@ def check(settings: Mapping[str, object]) -> None:
     Raises:
         ValueError: an unknown or a missing key.
     """
-    try:
-        inspect.signature(repeated).bind(None, None, **settings)
-    except TypeError as error:
-        raise ValueError(f"oversample: {error}; expected class_name, factor and optionally seed") from error
+    check_settings("oversample", repeated, settings, "class_name, factor and optionally seed")
 
 
 class Positions(Sampler[int]):
     """The positions that ``sampler`` draws: its numbers are indices of ``positions``."""
 
-    def __init__(self, sampler: "Sampler[int]", positions: npt.NDArray[np.int64]) -> None:
+    def __init__(self, sampler: "DistributedSampler[Any]", positions: npt.NDArray[np.int64]) -> None:
         self.sampler, self.positions = sampler, positions.tolist()
 
     def __len__(self) -> int:
-        return len(self.sampler)  # type: ignore[arg-type]
+        return len(self.sampler)
 
     def __iter__(self) -> Iterator[int]:
         return (self.positions[i] for i in self.sampler)
 
     def set_epoch(self, epoch: int) -> None:
         """Shuffle for this epoch; Lightning calls it."""
-        self.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        self.sampler.set_epoch(epoch)
 
     @property
     def epoch(self) -> int:
-        return self.sampler.epoch  # type: ignore[attr-defined]
+        return self.sampler.epoch
