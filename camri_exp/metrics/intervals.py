@@ -35,10 +35,7 @@ def wilson(hits: int, count: int, level: float = LEVEL) -> Interval:
     >>> wilson(9, 10)
     Interval(value=0.9, low=0.5958499732047615, high=0.9821237869049271)
     """
-    if not count:
-        return Interval(np.nan, np.nan, np.nan)
-    ends = stats.binomtest(int(hits), int(count)).proportion_ci(level, method="wilson")
-    return Interval(hits / count, float(ends.low), float(ends.high))
+    return _proportion(hits, count, level, "wilson")
 
 
 def clopper_pearson(hits: int, count: int, level: float = LEVEL) -> Interval:
@@ -47,9 +44,13 @@ def clopper_pearson(hits: int, count: int, level: float = LEVEL) -> Interval:
     >>> clopper_pearson(9, 10)
     Interval(value=0.9, low=0.5549838829718047, high=0.9974714214555375)
     """
+    return _proportion(hits, count, level, "exact")
+
+
+def _proportion(hits: int, count: int, level: float, method: str) -> Interval:
     if not count:
         return Interval(np.nan, np.nan, np.nan)
-    ends = stats.binomtest(int(hits), int(count)).proportion_ci(level, method="exact")
+    ends = stats.binomtest(int(hits), int(count)).proportion_ci(level, method=method)
     return Interval(hits / count, float(ends.low), float(ends.high))
 
 
