@@ -9,19 +9,14 @@ import pytest
 
 from camri_exp.evaluation.operating_point import bias_of_checkpoint
 from camri_exp.evaluation.predictions import from_checkpoint
-from tests.conftest import QUICK, Command
+from tests.conftest import Command
 from tests.helpers.image_files import class_folders
-from tests.helpers.runs import trained
-
-CLASSES = ("cat", "dog", "mouse")
+from tests.helpers.runs import CLASSES, trained_on_folders
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    top = tmp_path_factory.mktemp("labelled")
-    root = class_folders(top / "data", count=30, classes=CLASSES)
-    small = ("data.image_size=8", "model=camri_cnn", "model.width=0.125", "important_class=cat")
-    return trained(top / "run", *QUICK, "data=folder", f"data.root={root}", *small)
+    return trained_on_folders(tmp_path_factory.mktemp("labelled"), 30)
 
 
 def evaluation(command: Command, run: Path, *arguments: str) -> dict:

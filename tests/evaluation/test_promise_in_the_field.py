@@ -7,21 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import QUICK, Command
+from tests.conftest import Command
 from tests.helpers.image_files import class_folders
-from tests.helpers.runs import trained
-
-CLASSES = ("cat", "dog", "mouse")
+from tests.helpers.runs import trained_on_folders
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    top = tmp_path_factory.mktemp("field")
-    root = class_folders(top / "data", count=40, classes=CLASSES)
-    small = ("data.image_size=8", "model=camri_cnn", "model.width=0.125", "important_class=cat")
-    return trained(
-        top / "run", *QUICK, "data=folder", f"data.root={root}", "data.calibration_fraction=0.3", *small
-    )  # fmt: skip
+    return trained_on_folders(tmp_path_factory.mktemp("field"), 40, "data.calibration_fraction=0.3")
 
 
 def with_cats_found(run: Path, into: Path, shift: float) -> Path:

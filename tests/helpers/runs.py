@@ -9,6 +9,7 @@ from PIL import Image
 
 from camri_exp.train import main
 from tests.conftest import QUICK
+from tests.helpers.image_files import class_folders
 
 
 def trained(into: Path, *overrides: object) -> Path:
@@ -18,6 +19,16 @@ def trained(into: Path, *overrides: object) -> Path:
         patch.setattr(sys, "argv", ["camri_exp.train", *QUICK, f"hydra.run.dir={into}", *map(str, overrides)])
         main()
     return into
+
+
+CLASSES = ("cat", "dog", "mouse")
+
+
+def trained_on_folders(top: Path, count: int, *overrides: object) -> Path:
+    """A small run on ``count`` images of each of ``CLASSES``, of which cat is the important one."""
+    root = class_folders(top / "data", count=count, classes=CLASSES)
+    small = ("data.image_size=8", "model=camri_cnn", "model.width=0.125", "important_class=cat")
+    return trained(top / "run", *QUICK, "data=folder", f"data.root={root}", *overrides, *small)
 
 
 def mixed_images(root: Path, count: int = 30) -> Path:
